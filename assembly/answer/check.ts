@@ -1,7 +1,7 @@
 // Checks of a path: one command at a time in the path's own check slot, with a page for its data. So checks need no resource that
 // requests could have used up, and requests cannot hold them up.
 //
-// The checks wanted of a path are a mask; they are sent in the order health, identity, port groups, SET. A failed path has to
+// The checks wanted of a path are a mask; they are sent in the order health, identity, port groups, SET, proof of a registration. A failed path has to
 // pass all of them before it is used: it answers, and it still leads to its unit. A check without an answer fails at its timeout;
 // the host keeps its slot until it completes, and no other check is sent before.
 
@@ -38,7 +38,7 @@ import { resetHelped } from "../overdue/reset";
 import { sharerAnswers, sharersSuspect } from "../overdue/shared";
 import { pathAnswers } from "../overdue/stall";
 import { PAGE_BYTES, checkBack, checkNext, checkNote, checkWant } from "../path/ask";
-import { WANT_GROUPS, WANT_HEALTH, WANT_IDENTITY, WANT_SET, aluaOfSense, takesIo } from "../path/facts";
+import { WANT_GROUPS, WANT_HEALTH, WANT_IDENTITY, WANT_PROOF, WANT_SET, aluaOfSense, takesIo } from "../path/facts";
 import { groupsRead, groupsSetDone } from "../path/groups";
 import { failbackMode, patrolRecovers, patrolTimeoutNs } from "../path/mode";
 import { pathIdle } from "../path/path";
@@ -60,9 +60,9 @@ import {
   pathLeaves,
   pathNotes,
 } from "../path/states";
-import { registrationDoubt, registrationSense } from "../path/registration";
+import { registrationDoubt, registrationProven, registrationSense, registrationUnproven } from "../path/registration";
 import { unitRefresh } from "../path/tiers";
-import { identitySoon } from "../path/timer";
+import { againSoon } from "../path/timer";
 import { dataLost, powerMaybeLost, tellsLoss } from "../request/cache";
 import { identityLearn, identityMatches, identityRead } from "../scsi/identity";
 import {
@@ -78,7 +78,7 @@ import {
   showsLife,
 } from "../scsi/meaning";
 import { OUTCOME_CONFLICT, OUTCOME_FAILED, OUTCOME_GOOD, OUTCOME_RETRY } from "../scsi/outcome";
-import { showsNoSense } from "../scsi/sense";
+import { KEY_UNIT_ATTENTION, keyOf, showsNoSense } from "../scsi/sense";
 import { tellControl } from "./attention";
 import { classifyCheck, fromDevice, lastSense, senseBytes } from "./classify";
 
@@ -117,11 +117,12 @@ function conclude(path: Path, command: Command, page: usize, result: i32): void 
     if (outcome === OUTCOME_GOOD && (path.flags & PATH_FLAG_FAILED) !== 0 && path.heldDown === 0)
       checkBack(path, REASON_PATROL);
   } else if (what === WANT_IDENTITY && outcome === OUTCOME_GOOD && !identityRead(path.unit, page, bytes, PAGE_BYTES)) {
-    identityUnread(path, OUTCOME_RETRY, shown, 0);
+    unread(path, what, OUTCOME_RETRY, shown, 0);
   } else if (outcome === OUTCOME_GOOD) checkGood(path, what, page, bytes, sentNs);
   else if (answers(path, what, outcome, answered)) healthGood(path, page !== 0, sentNs);
   else if (blameOf(outcome) === BLAME_FAILED) checkFailed(path, REASON_PATROL, shown, command.hostStatus);
-  else if (what === WANT_IDENTITY) identityUnread(path, outcome, shown, command.hostStatus);
+  else if (what === WANT_PROOF && showsNothingUntold(outcome)) checkGood(path, what, page, bytes, sentNs);
+  else if (what === WANT_IDENTITY || what === WANT_PROOF) unread(path, what, outcome, shown, command.hostStatus);
   else checkAgain(path, what, outcome, shown, command.hostStatus);
   if (outcome === OUTCOME_FAILED && now - sentNs >= patrolTimeoutNs / 2) askAgain(path);
 }
@@ -139,6 +140,11 @@ function answers(path: Path, what: u8, outcome: u8, fromIt: bool): bool {
   // A path that failed because of such answers has to do better.
   if (blameOf(outcome) === BLAME_REFUSAL && path.refuses !== 0) return false;
   return showsLife(outcome, fromIt);
+}
+
+/** A device tells of every unit attention before anything else it has to say of a command; a conflict keeps writes out as well. */
+function showsNothingUntold(outcome: u8): bool {
+  return showsLife(outcome, false) && keyOf(lastSense()) !== KEY_UNIT_ATTENTION;
 }
 
 /** Bytes a check returned; never more than requested, whatever the residual says. */
@@ -201,6 +207,10 @@ function checkGood(path: Path, what: u8, page: usize, bytes: u32, sentNs: u64): 
   }
   if (what === WANT_GROUPS) return groupsRead(path, page, bytes);
   if (what === WANT_SET) return groupsSetDone(path, true);
+  if (what === WANT_PROOF) {
+    if (registrationProven(path)) unitRefresh(path.unit, REASON_RESERVATION, 0, 0);
+    return;
+  }
   if (identityLearn(path, page, bytes)) pathNotes(path, NOTED_GROUP_KNOWN, 1, BY_CHECK);
   if (identityMatches(path.unit, page, bytes)) identityGood(path);
   else identityBad(path);
@@ -244,17 +254,19 @@ function identityGood(path: Path): void {
 }
 
 /**
- * The page that identifies the unit could not be read, which proves nothing: it is requested again, first at once and then at a
- * fixed pace. Until it is read the path gets no I/O; if it never is, the path has failed.
+ * The page that identifies the unit could not be read, or the device had something to tell to the proof of a registration, which
+ * proves nothing: it is requested again, first at once and then at a fixed pace. Until it is read the path gets no I/O; if it never
+ * is, the path has failed.
  */
-function identityUnread(path: Path, outcome: u8, shown: u32, hostStatus: u16): void {
+function unread(path: Path, what: u8, outcome: u8, shown: u32, hostStatus: u16): void {
+  if (what === WANT_PROOF && !registrationUnproven(path)) return;
   if (path.checkRetries < UNREAD_MAX) path.checkRetries++;
   else if (!asksForPatience(outcome) && outcome !== OUTCOME_CONFLICT) {
     path.checkRetries = 0;
     return checkFailed(path, REASON_PATROL, shown, hostStatus);
   }
-  if (path.checkRetries <= RETRIES_MAX) checkNote(path, WANT_IDENTITY);
-  else identitySoon(path, path.checkRetries < UNREAD_MAX);
+  if (path.checkRetries <= RETRIES_MAX) checkNote(path, what);
+  else againSoon(path, what, path.checkRetries < UNREAD_MAX);
 }
 
 /** It leads to another unit: it gets no I/O, whatever its state was. */

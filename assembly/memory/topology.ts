@@ -112,6 +112,8 @@ export class Path {
   /** The number of the registration it waits for, 0: not asked for yet; why (REGISTRATION_*) (registration.ts). */
   registrationAsked: u32;
   registrationWhy: u32;
+  /** PROOF_*: how far it is with the check after that registration was granted (registration.ts). */
+  registrationProof: u8;
   /** Reservation conflicts that control was not told of; when it was last told of some. */
   conflicts: u32;
   conflictToldNs: u64;

@@ -1,5 +1,5 @@
 // The requesting half of checks: the checks wanted of a path are a mask; its bits are sent one by one, in the order health,
-// identity, port groups, SET, in the path's own check slot. answer/check.ts reads the answers.
+// identity, port groups, SET, proof of a registration, in the path's own check slot. answer/check.ts reads the answers.
 
 import {
   OP_SCSI,
@@ -24,8 +24,9 @@ import {
 } from "../scsi/cdb";
 import { identityPage } from "../scsi/identity";
 import { groupsBuildSet } from "./alua";
-import { WANT_GROUPS, WANT_HEALTH, WANT_IDENTITY, WANT_SET } from "./facts";
+import { WANT_GROUPS, WANT_HEALTH, WANT_IDENTITY, WANT_PROOF, WANT_SET } from "./facts";
 import { patrolTimeoutNs } from "./mode";
+import { registrationTried } from "./registration";
 import {
   BY_ASKING,
   BY_CONTROL,
@@ -80,6 +81,7 @@ export function checkNext(path: Path): void {
   command.index = commandCount + path.index;
   command.unit = unit;
   command.path = path;
+  if (what === WANT_PROOF) registrationTried(path);
   buildCheck(path, command, what);
   command.timeoutMs = <u32>(patrolTimeoutNs / MILLISECOND);
   command.timeNs = now;
@@ -101,7 +103,7 @@ export function checkNext(path: Path): void {
 
 function buildCheck(path: Path, command: Command, what: u8): void {
   const unit = path.unit;
-  if (what === WANT_HEALTH && !readsFirst(path)) {
+  if (what === WANT_PROOF || (what === WANT_HEALTH && !readsFirst(path))) {
     command.buffer = 0;
     command.bufferBytes = 0;
     cdbTestUnitReady(command);

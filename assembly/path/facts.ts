@@ -21,6 +21,7 @@ export const WANT_HEALTH: u8 = 1;
 export const WANT_IDENTITY: u8 = 2;
 export const WANT_GROUPS: u8 = 4;
 export const WANT_SET: u8 = 8;
+export const WANT_PROOF: u8 = 16;
 
 /** A mask of slots with every slot of a unit. */
 export const ALL_SLOTS: u32 = u32.MAX_VALUE;

@@ -4,6 +4,9 @@
 // - While a unit requires it (UNIT_SET_REGISTRATION), a path that is added, recovers, leads to its unit again, or reports that its
 //   registration may be gone gets no I/O (PATH_FLAG_UNREGISTERED). As soon as it is known to lead to its unit control is asked to
 //   register it, with a number. Only an answer with the last number counts: what was asked before may have been overtaken.
+// - An answer may be older than what the device has to tell: another host has preempted this one since, and with the power the
+//   reservation was lost that would have kept our writes out. A device tells one command of one such event, and carries out the others.
+//   So a path that control has registered is checked first, until the device has nothing left to tell; then it carries I/O.
 // - Requests wait meanwhile as for a path whose identity is being checked.
 // - Control finds its key gone although a reservation's owner may have changed: the unit is preempted. All its requests fail, and
 //   nothing is sent, not even a reset, until control says otherwise; then all paths have to be registered anew. But not before what was
@@ -35,9 +38,10 @@ import {
   keyOf,
 } from "../scsi/sense";
 import { selectionSetPolicy } from "../selection/selection";
-import { unitPath } from "./facts";
+import { checkWant } from "./ask";
+import { WANT_PROOF, unitPath } from "./facts";
 import { clusterMode } from "./mode";
-import { BY_CONTROL, PATH_BARS, pathEnters, pathLeaves } from "./states";
+import { BY_CHECK, BY_CONTROL, PATH_BARS, pathEnters, pathLeaves } from "./states";
 
 /** Values of UNIT_SET_REGISTRATION. */
 const REQUIRED_NOT: u32 = 0;
@@ -46,6 +50,11 @@ const REQUIRED_OF_ALL: u32 = 2;
 const ASCQ_RESERVATIONS_PREEMPTED: u32 = 0x03;
 const ASCQ_REGISTRATIONS_PREEMPTED: u32 = 0x05;
 
+/** Values of Path.registrationProof: none is needed; a check has to be sent; one was sent, after the registration was granted. */
+const PROOF_NONE: u8 = 0;
+const PROOF_NEEDED: u8 = 1;
+const PROOF_SENT: u8 = 2;
+
 let lastAsked: u32 = 0;
 
 /** The path's registration may be gone: it gets no I/O before it is registered, if its unit requires that. The caller refreshes the unit. */
@@ -53,6 +62,7 @@ export function registrationDoubt(path: Path, why: u32, by: u32): void {
   if (path.unit.registration === 0) return;
   pathEnters(path, PATH_FLAG_UNREGISTERED, by);
   path.registrationAsked = 0;
+  path.registrationProof = PROOF_NONE;
   path.registrationWhy = why;
   if (why === REGISTRATION_RESET || why === REGISTRATION_PREEMPTED) registrantsSet(path.unit, 0);
 }
@@ -78,6 +88,7 @@ export function registrationSense(sense: u32): u32 {
 /** Asks control to register the path, if it waits for that and for nothing else: a key must not get to another unit. */
 export function registrationAsk(path: Path, sense: u32): void {
   if ((path.flags & PATH_BARS) !== PATH_FLAG_UNREGISTERED || path.registrationAsked !== 0) return;
+  if (path.registrationProof !== PROOF_NONE) return;
   const unit = path.unit;
   if (unit.preempted !== 0 || (unit.draining !== 0 && unit.harmful !== 0)) return;
   unit.draining = 0;
@@ -99,13 +110,36 @@ export function registrationAsk(path: Path, sense: u32): void {
 export function registrationSet(path: Path, asked: u32): i32 {
   if (asked === 0) registrationDoubt(path, REGISTRATION_CONTROL, BY_CONTROL);
   else if (asked !== path.registrationAsked) return -(<i32>ERROR_NOT_ASKED);
-  else registered(path);
+  else {
+    path.registrationAsked = 0;
+    path.registrationProof = PROOF_NEEDED;
+    checkWant(path, WANT_PROOF);
+  }
   return 0;
 }
 
-function registered(path: Path): void {
+/** Its check is sent. */
+export function registrationTried(path: Path): void {
+  if (path.registrationProof === PROOF_NEEDED) path.registrationProof = PROOF_SENT;
+}
+
+/** A check has ended, and the device had nothing to tell. Returns whether the path is registered now; then the caller refreshes the unit. */
+export function registrationProven(path: Path): bool {
+  // Sent for an earlier registration, it says nothing of this one.
+  if (path.registrationProof !== PROOF_SENT) return false;
+  registered(path, BY_CHECK);
+  return true;
+}
+
+/** Whether the path still waits for the end of such a check. */
+export function registrationUnproven(path: Path): bool {
+  return path.registrationProof !== PROOF_NONE;
+}
+
+function registered(path: Path, by: u32): void {
   path.registrationAsked = 0;
-  pathLeaves(path, PATH_FLAG_UNREGISTERED, BY_CONTROL);
+  path.registrationProof = PROOF_NONE;
+  pathLeaves(path, PATH_FLAG_UNREGISTERED, by);
 }
 
 /** UNIT_SET_REGISTRATION. The caller refreshes the unit. */
@@ -116,7 +150,7 @@ export function registrationRequire(unit: Unit, required: u32): i32 {
   if (required === REQUIRED_NOT) registrantsSet(unit, 0);
   for (let rest = unit.paths; rest !== 0; rest &= rest - 1) {
     const path = unitPath(unit, ctz(rest));
-    if (required === REQUIRED_NOT) registered(path);
+    if (required === REQUIRED_NOT) registered(path, BY_CONTROL);
     else if (required === REQUIRED_OF_ALL) registrationDoubt(path, REGISTRATION_CONTROL, BY_CONTROL);
   }
   return 0;

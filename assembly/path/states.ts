@@ -74,7 +74,7 @@ const states: usize = memory.data<u32>([
   PATH_FLAG_STALLED,     BY_SILENCE,                                   BY_IO | BY_CHECK,               IO_LAST,  SHOWN_CONDITION,
   PATH_FLAG_REMOVING,    BY_CONTROL,                                   BY_CONTROL,                     IO_NONE,  SHOWN_CONDITION,
   PATH_FLAG_UNVERIFIED,  BY_CONTROL | BY_IO | BY_CHECK,                BY_CHECK,                       IO_NONE,  SHOWN_CONDITION,
-  PATH_FLAG_UNREGISTERED, BY_CONTROL | BY_IO | BY_CHECK,               BY_CONTROL,                     IO_NONE,  SHOWN_CONDITION,
+  PATH_FLAG_UNREGISTERED, BY_CONTROL | BY_IO | BY_CHECK,               BY_CONTROL | BY_CHECK,          IO_NONE,  SHOWN_CONDITION,
 ], 4);
 
 // What is noted of a path, each in a byte of its record (memory/topology.ts says what each one means).

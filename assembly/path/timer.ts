@@ -7,14 +7,14 @@ import { now } from "../memory/ring";
 import { MILLISECOND, NEVER, SECOND } from "../memory/time";
 import { Path } from "../memory/topology";
 import { wakePathAt } from "../memory/wake";
-import { WANT_GROUPS, WANT_IDENTITY } from "./facts";
+import { WANT_GROUPS } from "./facts";
 import { patrolIntervalNs } from "./mode";
 import { marginalTimer } from "./marginal";
 import { BY_CHECK, NOTED_WANTED_LATER, pathNotes } from "./states";
 
 /** While a port group is in transition its state is requested at this interval. */
 const TRANSITION_NS: u64 = 500 * MILLISECOND;
-/** An unreadable page is requested again at this interval, and at the longer one if that has not helped. */
+/** What could not be read is requested again at this interval, and at the longer one if that has not helped. */
 const UNREAD_NS: u64 = 100 * MILLISECOND;
 const UNREAD_SLOW_NS: u64 = SECOND;
 
@@ -45,9 +45,9 @@ export function groupsSoon(path: Path): void {
   checkSoon(path, WANT_GROUPS, TRANSITION_NS);
 }
 
-/** The path is to be identified again soon. */
-export function identitySoon(path: Path, fast: bool): void {
-  checkSoon(path, WANT_IDENTITY, fast ? UNREAD_NS : UNREAD_SLOW_NS);
+/** A check that nobody answered, or not with what it asked for, is to be sent again soon. */
+export function againSoon(path: Path, what: u8, fast: bool): void {
+  checkSoon(path, what, fast ? UNREAD_NS : UNREAD_SLOW_NS);
 }
 
 function checkSoon(path: Path, what: u8, inNs: u64): void {

@@ -36,12 +36,13 @@ export class ClusterWorld {
   #endNs = 0;
   #rank = 0;
 
-  constructor(seed: number, module: WebAssembly.Module, trace: (text: string) => void = () => {}) {
+  constructor(seed: number, module: WebAssembly.Module, trace: (text: string) => void = () => {}, plan?: ClusterPlan) {
     this.#seed = seed;
     this.#trace = trace;
     const random = new Random(seed);
     this.#random = random;
-    this.#plan = makeClusterPlan(random.fork());
+    const drawn = random.fork();
+    this.#plan = plan ?? makeClusterPlan(drawn);
     trace(JSON.stringify(this.#plan));
     this.#clock.nowNs = START_NS;
     this.#array = new EmulatedArray(this.#plan.topology, { seed, medium: () => this.#medium() });

@@ -86,6 +86,93 @@ test("without the switch such attentions mean nothing", (t) => {
   t.deepEqual([errors(s), writes(s), asked(s).length], [[0], [0, 0], 0]);
 });
 
+for (const [asc, ascq] of [
+  [0x2a, 0x05],
+  [0x29, 0x00],
+] as const) {
+  test(`an old grant is void where the device has ${asc.toString(16)}/0${ascq} to tell: writes that wait are not sent behind it`, (t) => {
+    const s = registered();
+    s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_REGISTRATION, 2n));
+    for (let cookie = 1n; cookie <= 8n; cookie++) write(s, cookie);
+    s.host.settle();
+    const [event] = asked(s);
+    // Preempted, and then without power: each is told to one command, the others would be carried out.
+    const untold = [check(6, asc, ascq), check(6, 0x29, 0)];
+    s.faults.set(0, () => untold.shift());
+    t.is(grant(s, event), 0);
+    s.host.settle();
+    t.deepEqual([writes(s), errors(s), waits(s, 0)], [[], [], true]);
+    const again = asked(s).at(-1);
+    t.is(again?.path, path(s, 0));
+    t.true((again?.arg1 ?? 0) > (event?.arg1 ?? 0), "it is asked for anew");
+    t.is(grant(s, again), 0);
+    s.host.settle();
+    const last = asked(s).at(-1);
+    if (last !== again) grant(s, last);
+    s.host.settle();
+    t.deepEqual([new Set(errors(s)), writes(s).length], [new Set([0]), 8]);
+  });
+}
+
+test("a check that was sent for an earlier grant proves nothing for a later one", (t) => {
+  const s = registered();
+  s.host.must(s.host.core.pathSet(path(s, 0), abi.PATH_SET_REGISTERED, 0n));
+  s.host.settle();
+  s.faults.set(0, ({ cdb }) => (cdb[0] === TUR ? "hang" : undefined));
+  t.is(grant(s, asked(s)[0]), 0);
+  s.host.settle();
+  const [early] = s.host.outstanding.slice();
+  if (early === undefined) return t.fail("no check is sent");
+  s.host.must(s.host.core.pathSet(path(s, 0), abi.PATH_SET_REGISTERED, 0n));
+  s.host.settle();
+  t.is(grant(s, asked(s)[1]), 0);
+  s.host.answer(early, {});
+  s.host.settle();
+  t.true(waits(s, 0));
+  const [late] = s.host.outstanding.slice();
+  if (late === undefined) return t.fail("no second check is sent");
+  s.host.answer(late, {});
+  s.host.settle();
+  t.false(waits(s, 0));
+});
+
+test("other attentions are taken one after the other before a path that is granted carries I/O", (t) => {
+  const s = registered();
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_REGISTRATION, 2n));
+  write(s);
+  s.host.settle();
+  const untold = Array.from({ length: 6 }, () => check(6, 0x2a, 1));
+  s.faults.set(0, () => untold.shift());
+  t.is(grant(s, asked(s)[0]), 0);
+  s.host.advance(5000);
+  t.deepEqual([errors(s), writes(s), untold.length], [[0], [0], 0]);
+});
+
+for (const [name, answer] of [
+  ["is not ready", check(2, 0x04, 0x0b)],
+  ["reports a conflict", { status: 0x18 }],
+] as const) {
+  test(`a device that ${name} has no attention left to tell: the grant counts`, (t) => {
+    const s = registered();
+    s.host.must(s.host.core.pathSet(path(s, 1), abi.PATH_SET_REGISTERED, 0n));
+    s.host.settle();
+    s.faults.set(1, ({ cdb }) => (cdb[0] === TUR ? answer : undefined));
+    t.is(grant(s, asked(s)[0]), 0);
+    s.host.settle();
+    t.false(waits(s, 1));
+  });
+}
+
+test("a path that has no clean answer to give after a grant fails at last", (t) => {
+  const s = registered();
+  s.host.must(s.host.core.pathSet(path(s, 1), abi.PATH_SET_REGISTERED, 0n));
+  s.host.settle();
+  s.faults.set(1, ({ cdb }) => (cdb[0] === TUR ? check(6, 0x2a, 1) : undefined));
+  t.is(grant(s, asked(s)[0]), 0);
+  s.host.advance(5000);
+  t.truthy(s.host.flags(path(s, 1)) & abi.PATH_FLAG_FAILED);
+});
+
 test("what was asked before the last attention is not granted", (t) => {
   const s = registered();
   s.host.must(s.host.core.pathSet(path(s, 0), abi.PATH_SET_REGISTERED, 0n));
@@ -98,6 +185,8 @@ test("what was asked before the last attention is not granted", (t) => {
   t.true(waits(s, 0));
   t.is(grant(s, second), 0);
   t.is(grant(s, second), -abi.ERROR_NOT_ASKED, "once is enough");
+  t.true(waits(s, 0), "until the device is known to have nothing to tell");
+  s.host.settle();
   t.false(waits(s, 0));
 });
 
