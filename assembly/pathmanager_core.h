@@ -499,7 +499,7 @@
 #define PM_PATH_SET_FAULTS 12u
 /* 1: control received a unit attention after which the path may lead to another unit; its identity is checked before its next I/O. */
 #define PM_PATH_SET_UNVERIFIED 13u
-/* arg1 of the path's last EVENT_REGISTRATION_ASKED: it is registered now, and carries I/O; ERROR_NOT_ASKED if it was asked anew meanwhile. 0: its registration may be gone. */
+/* arg1 of the path's last EVENT_REGISTRATION_ASKED: it is registered now, and carries I/O once a check finds that the device has no unit attention left to tell; ERROR_NOT_ASKED if it was asked anew meanwhile. 0: its registration may be gone. */
 #define PM_PATH_SET_REGISTERED 14u
 /* FAILBACK_MODE_*. */
 #define PM_MODE_FAILBACK 1u

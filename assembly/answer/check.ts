@@ -1,9 +1,9 @@
 // Checks of a path: one command at a time in the path's own check slot, with a page for its data. So checks need no resource that
 // requests could have used up, and requests cannot hold them up.
 //
-// The checks wanted of a path are a mask; they are sent in the order health, identity, port groups, SET, proof of a registration. A failed path has to
-// pass all of them before it is used: it answers, and it still leads to its unit. A check without an answer fails at its timeout;
-// the host keeps its slot until it completes, and no other check is sent before.
+// The checks wanted of a path are a mask; they are sent in the order health, identity, port groups, SET, proof of a registration. A
+// failed path has to pass all but the last before it is used: it answers, and it still leads to its unit. A check without an answer
+// fails at its timeout; the host keeps its slot until it completes, and no other check is sent before.
 
 import {
   ALUA_NON_OPTIMIZED,

@@ -24,9 +24,8 @@ import {
 } from "../scsi/cdb";
 import { identityPage } from "../scsi/identity";
 import { groupsBuildSet } from "./alua";
-import { WANT_GROUPS, WANT_HEALTH, WANT_IDENTITY, WANT_PROOF, WANT_SET } from "./facts";
+import { PROOF_NEEDED, PROOF_SENT, WANT_GROUPS, WANT_HEALTH, WANT_IDENTITY, WANT_PROOF, WANT_SET } from "./facts";
 import { patrolTimeoutNs } from "./mode";
-import { registrationTried } from "./registration";
 import {
   BY_ASKING,
   BY_CONTROL,
@@ -81,7 +80,7 @@ export function checkNext(path: Path): void {
   command.index = commandCount + path.index;
   command.unit = unit;
   command.path = path;
-  if (what === WANT_PROOF) registrationTried(path);
+  if (what === WANT_PROOF && path.registrationProof === PROOF_NEEDED) path.registrationProof = PROOF_SENT;
   buildCheck(path, command, what);
   command.timeoutMs = <u32>(patrolTimeoutNs / MILLISECOND);
   command.timeNs = now;

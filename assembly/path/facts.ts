@@ -23,6 +23,11 @@ export const WANT_GROUPS: u8 = 4;
 export const WANT_SET: u8 = 8;
 export const WANT_PROOF: u8 = 16;
 
+/** Values of Path.registrationProof: none is needed; a check has to be sent; one was sent, after the registration was granted. */
+export const PROOF_NONE: u8 = 0;
+export const PROOF_NEEDED: u8 = 1;
+export const PROOF_SENT: u8 = 2;
+
 /** A mask of slots with every slot of a unit. */
 export const ALL_SLOTS: u32 = u32.MAX_VALUE;
 

@@ -39,7 +39,7 @@ import {
 } from "../scsi/sense";
 import { selectionSetPolicy } from "../selection/selection";
 import { checkWant } from "./ask";
-import { WANT_PROOF, unitPath } from "./facts";
+import { PROOF_NEEDED, PROOF_NONE, PROOF_SENT, WANT_PROOF, unitPath } from "./facts";
 import { clusterMode } from "./mode";
 import { BY_CHECK, BY_CONTROL, PATH_BARS, pathEnters, pathLeaves } from "./states";
 
@@ -49,11 +49,6 @@ const REQUIRED_OF_ALL: u32 = 2;
 /** 2A/03: reservations preempted; 2A/04: reservations released; 2A/05: registrations preempted. */
 const ASCQ_RESERVATIONS_PREEMPTED: u32 = 0x03;
 const ASCQ_REGISTRATIONS_PREEMPTED: u32 = 0x05;
-
-/** Values of Path.registrationProof: none is needed; a check has to be sent; one was sent, after the registration was granted. */
-const PROOF_NONE: u8 = 0;
-const PROOF_NEEDED: u8 = 1;
-const PROOF_SENT: u8 = 2;
 
 let lastAsked: u32 = 0;
 
@@ -116,11 +111,6 @@ export function registrationSet(path: Path, asked: u32): i32 {
     checkWant(path, WANT_PROOF);
   }
   return 0;
-}
-
-/** Its check is sent. */
-export function registrationTried(path: Path): void {
-  if (path.registrationProof === PROOF_NEEDED) path.registrationProof = PROOF_SENT;
 }
 
 /** A check has ended, and the device had nothing to tell. Returns whether the path is registered now; then the caller refreshes the unit. */

@@ -67,13 +67,6 @@ export const clusterMutants: readonly Mutant[] = [
     replace: "",
   },
   {
-    name: "granted-without-a-check",
-    why: "a path that control has registered carries I/O although its device may have a preemption to tell",
-    file: "path/registration.ts",
-    find: "    checkWant(path, WANT_PROOF);",
-    replace: "    registered(path, BY_CONTROL);",
-  },
-  {
     name: "overtaken-registration",
     why: "a registration that was overtaken by a unit attention counts",
     file: "path/registration.ts",

@@ -497,7 +497,7 @@ pub const PATH_SET_CLEAR_MARGINAL: u32 = 11;
 pub const PATH_SET_FAULTS: u32 = 12;
 /// 1: control received a unit attention after which the path may lead to another unit; its identity is checked before its next I/O.
 pub const PATH_SET_UNVERIFIED: u32 = 13;
-/// arg1 of the path's last EVENT_REGISTRATION_ASKED: it is registered now, and carries I/O; ERROR_NOT_ASKED if it was asked anew meanwhile. 0: its registration may be gone.
+/// arg1 of the path's last EVENT_REGISTRATION_ASKED: it is registered now, and carries I/O once a check finds that the device has no unit attention left to tell; ERROR_NOT_ASKED if it was asked anew meanwhile. 0: its registration may be gone.
 pub const PATH_SET_REGISTERED: u32 = 14;
 /// FAILBACK_MODE_*.
 pub const MODE_FAILBACK: u32 = 1;
