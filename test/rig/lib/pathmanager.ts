@@ -2,6 +2,7 @@
 
 import { spawn, type ChildProcess } from "node:child_process";
 import { mkdirSync, openSync, readFileSync, writeFileSync, closeSync } from "node:fs";
+import { request } from "node:http";
 import { connect } from "node:net";
 import { until } from "../../until.ts";
 import { attempt, run, type Outcome } from "./command.ts";
@@ -42,6 +43,21 @@ function answers(): Promise<true | undefined> {
   });
 }
 
+/** What the daemon's API answers to a GET. The caller knows its form. */
+export function ask<T>(path: string): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const asked = request({ socketPath: "/run/pathmanager/api.sock", path }, (response) => {
+      let text = "";
+      response.setEncoding("utf8").on("data", (part: string) => (text += part));
+      response.once("end", () => {
+        if (response.statusCode === 200) resolve(JSON.parse(text) as T);
+        else reject(new Error(`${path}: ${response.statusCode}: ${text}`));
+      });
+    });
+    asked.once("error", reject).end();
+  });
+}
+
 /** The running daemon. */
 export class Daemon {
   readonly #child: ChildProcess;
@@ -52,14 +68,20 @@ export class Daemon {
     this.#ended = new Promise((resolve) => void child.once("exit", (status) => resolve(status)));
   }
 
-  /** Starts the daemon with this configuration and waits until it answers. Its state is kept between starts. */
-  static async start(configuration: string): Promise<Daemon> {
+  /**
+   * Starts the daemon with this configuration and waits until it answers. Its state is kept between starts.
+   * @param how.flags of Node
+   */
+  static async start(
+    configuration: string,
+    { flags = [], waitMsMax = 60_000 }: { readonly flags?: readonly string[]; readonly waitMsMax?: number } = {},
+  ): Promise<Daemon> {
     // Like the installation's file in /etc/modules-load.d at boot.
     run("modprobe", "nbd");
     mkdirSync("/etc/pathmanager", { recursive: true });
     writeFileSync(CONFIGURATION, `sockets.nbd = "${NBD_SOCKET}"\nlog.system = false\n${configuration}`);
     const log = openSync(LOG, "a");
-    const child = spawn("node", ["host/cli/bin/pathmanagerd.js", "--config", CONFIGURATION], {
+    const child = spawn("node", [...flags, "host/cli/bin/pathmanagerd.js", "--config", CONFIGURATION], {
       stdio: ["ignore", log, log],
     });
     closeSync(log);
@@ -72,7 +94,7 @@ export class Daemon {
         if (dead) throw new Error(`the daemon ended at its start:\n${Daemon.log()}`);
         return answers();
       },
-      60_000,
+      waitMsMax,
     );
     return daemon;
   }
