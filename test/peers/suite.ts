@@ -34,6 +34,7 @@ const PEERS: readonly DebianPackage[] = [
   { package: "libnbd-bin", program: "nbdinfo" },
   { package: "python3-libnbd", program: "nbdsh" },
   { package: "nbdkit", program: "nbdkit" },
+  { package: "gnutls-bin", program: "certtool" },
   { package: "qemu-utils", program: "qemu-nbd" },
   { package: "fio", program: "fio" },
   { package: "libiscsi-bin", program: "iscsi-test-cu" },
