@@ -1,9 +1,10 @@
 // `npm run test:fresh`: the first commands of a newcomer. The committed state is cloned into an empty folder, where `npm start`
 // finds no node_modules, and on PATH nothing but the machine's own Node, under each shell that may be /bin/sh. It has to
-// serve; what a machine may lack gets one sentence each. Then `npm test` runs in that clone.
+// serve; what a machine may lack gets one sentence each. Then `npm test` runs in that clone. What it has built is kept for the
+// suites that follow.
 
 import { spawnSync } from "node:child_process";
-import { appendFileSync, existsSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { appendFileSync, cpSync, existsSync, mkdtempSync, readdirSync, renameSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ensurePackages, findProgram, missingSentence, type DebianPackage } from "../rig/packages.ts";
@@ -74,6 +75,29 @@ function withText(file: string, text: string, work: () => void): void {
   call("git", ["checkout", "--quiet", "--", file], clone);
 }
 
+/** The addon and what cargo has made of it are away for the time of `work`: all else is built, and stays. */
+function withoutAddon(work: () => void): void {
+  const products = ["native", "cargo-target"].map((name) => ({
+    at: join(clone, "build", name),
+    kept: join(folder, name),
+  }));
+  for (const { at, kept } of products) renameSync(at, kept);
+  work();
+  for (const { at, kept } of products) {
+    rmSync(at, { recursive: true, force: true });
+    renameSync(kept, at);
+  }
+}
+
+/** What the clone has built is brought into this tree where it has nothing yet: its sources are the same, and digests say so. */
+function keepBuild(): void {
+  if (existsSync(join(root, "build", "stamps", "native"))) return;
+  const from = join(clone, "build");
+  for (const name of readdirSync(from).filter((entry) => !entry.startsWith("cargo-"))) {
+    cpSync(join(from, name), join(root, "build", name), { recursive: true });
+  }
+}
+
 try {
   await step("cloned into an empty folder", () => {
     call("git", ["clone", "--quiet", "--no-hardlinks", root, clone], folder);
@@ -92,16 +116,18 @@ try {
       /^pathmanager: installing the dependencies failed: npm cannot reach its registry \(ECONNREFUSED\); connect /,
     );
   });
-  await step("the crates cannot be fetched: one sentence", () =>
-    refuses(
-      { CARGO_HOME: join(folder, "empty-cargo"), CARGO_HTTP_PROXY: "http://127.0.0.1:9" },
-      /^pathmanager: building the native addon failed: cargo cannot fetch the crates \(could not connect to server\); connect /,
-    ),
-  );
   await step("npm start under dash, from nothing, serves and ends by Ctrl-C", () => {
-    for (const made of ["node_modules", "build"]) rmSync(join(clone, made), { recursive: true });
+    rmSync(join(clone, "node_modules"), { recursive: true, force: true });
     return startAndRead(machine, findProgram("dash") ?? "dash", "group");
   });
+  await step("the crates cannot be fetched: one sentence", () =>
+    withoutAddon(() =>
+      refuses(
+        { CARGO_HOME: join(folder, "empty-cargo"), CARGO_HTTP_PROXY: "http://127.0.0.1:9" },
+        /^pathmanager: building the native addon failed: cargo cannot fetch the crates \(could not connect to server\); connect /,
+      ),
+    ),
+  );
   for (const shell of [findProgram("bash") ?? "bash", ash]) {
     await step(`npm start under ${shell}, without node_modules, serves and ends by SIGINT`, () => {
       rmSync(join(clone, "node_modules"), { recursive: true });
@@ -146,6 +172,7 @@ try {
     console.log("=== npm test, in that clone");
     await step("npm test", () => machine.test());
   }
+  keepBuild();
   rmSync(folder, { recursive: true });
 } catch (error) {
   console.error(`  FAILED  ${error instanceof Error ? error.message : String(error)}\n  everything lies in ${folder}`);
