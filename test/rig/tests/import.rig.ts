@@ -187,7 +187,7 @@ test("files of the field select the same disks", () => {
 
 test("random files, with more in conf.d, select the same disks", () => {
   const seed = Date.now();
-  const files = fc.sample(fc.tuple(lines(), lines(), lines(), lines()), { numRuns: 50, seed });
+  const files = fc.sample(fc.tuple(lines(), lines(), lines(), lines()), { numRuns: 25, seed });
   let some = 0;
   for (const [black, white, blackMore, whiteMore] of files) {
     const text = sectionOf("blacklist", black) + sectionOf("blacklist_exceptions", white);
@@ -195,7 +195,7 @@ test("random files, with more in conf.d, select the same disks", () => {
     compare(text, more, `seed ${seed}`);
     if (takenByUs(disks) !== "") some += 1;
   }
-  assert.ok(some > 5, `only ${some} of the files selected anything`);
+  assert.ok(some > 2, `only ${some} of the files selected anything`);
 });
 
 /** Keyword and value of a section, the last of each. */
