@@ -55,6 +55,9 @@ const hex = (number: number): string => number.toString(16).padStart(5, "0");
 const isMissing = (thrown: unknown): boolean =>
   thrown instanceof Error && "code" in thrown && (thrown.code === "ENOENT" || thrown.code === "ENODEV");
 
+/** ESRCH: the kernel has told the news by netlink, and nobody listens there. */
+const isUnheard = (thrown: unknown): boolean => thrown instanceof Error && /\(os error 3\)/.test(thrown.message);
+
 async function exists(path: string): Promise<boolean> {
   return access(path).then(
     () => true,
@@ -200,7 +203,10 @@ export class TargetConfiguration {
 
   /** The unit has another size. */
   async resize(bytes: bigint): Promise<void> {
-    await writeAttribute(join(this.#store, "attrib/dev_size"), String(bytes));
+    // The kernel's own figure, for those who look at it; it keeps the old one where nobody hears of it. Its commands for the capacity come to us.
+    await writeAttribute(join(this.#store, "attrib/dev_size"), String(bytes)).catch((thrown: unknown) => {
+      if (!isUnheard(thrown)) throw thrown;
+    });
     const disk = await this.disk();
     if (disk !== undefined) await writeAttribute(join(this.#device(disk), "rescan"), "1");
   }
