@@ -17,6 +17,7 @@ import {
   refusalOf,
   registrationOf,
   shared,
+  unregistering,
   type Parts,
 } from "./reservation-parts.ts";
 
@@ -81,7 +82,7 @@ async function changeKey(change: Change, paths: readonly Path[], before: Registr
     keep(parts, unit, { ...own, state: "registered", before: null, ...flags, generation });
     await shared(parts, unit, to, keys);
   } catch (thrown) {
-    await undo(parts, unit, done, to, from);
+    await undo(parts, unit, done, { ...own, ...flags });
     keep(parts, unit, was);
     if (was === null) await parts.gate.require(unit, false);
     throw thrown;
@@ -142,10 +143,10 @@ async function removeFormer({ parts, unit, from, to }: Change, done: readonly Pa
 }
 
 /** Takes back what was registered before the device refused the rest. */
-export async function undo(parts: Parts, unit: Unit, done: readonly Path[], key: string, to: string): Promise<void> {
+export async function undo(parts: Parts, unit: Unit, done: readonly Path[], begun: Registration): Promise<void> {
   const left: string[] = [];
   for (const path of done) {
-    const out = { action: "register", key, serviceActionKey: to } as const;
+    const out = { ...unregistering(begun.key, begun), serviceActionKey: begun.before ?? NO_KEY };
     const outcome = await parts.commands.order(path, out);
     if (outcome.kind === "silent" || outcome.kind === "refused") left.push(path.number);
   }
@@ -186,7 +187,7 @@ async function removeAll(parts: Parts, unit: Unit, paths: readonly Path[], own: 
     const { path, outcome } = await over(unit, paths, (on) => parts.commands.order(on, preempt));
     if (outcome.kind === "refused") throw refusalOf(path, outcome, "unregistering");
   }
-  await eachPath(parts, paths, { action: "register", key, serviceActionKey: NO_KEY });
+  await eachPath(parts, paths, unregistering(key, own));
   if (!(await readKeys(parts, unit, paths)).keys.some(isOwn)) return;
   // All or nothing: whoever asks the paths registers them again.
   for (const path of paths) await parts.gate.admit(path, false);

@@ -112,6 +112,14 @@ function keyedAs(keys: ReservationKeys, unit: Unit): string {
   return isFormer ? former : unit.identity.text;
 }
 
+/** Takes a path's key back. What was registered for all target ports some arrays take back only for all of them (LIO). */
+export const unregistering = (key: string, { allTargetPorts }: Pick<Registration, "allTargetPorts">): ReserveOut => ({
+  action: "register",
+  key,
+  serviceActionKey: NO_KEY,
+  allTargetPorts,
+});
+
 export const registrationOf = ({ keys }: Pick<Parts, "keys">, unit: Unit): Registration | null =>
   keys.of(keyedAs(keys, unit));
 

@@ -6,7 +6,16 @@ import type { Path, Unit } from "../inventory/inventory.ts";
 import type { Outcome } from "./path-commands.ts";
 import type { Registration } from "./reservation-keys.ts";
 import { undo } from "./register.ts";
-import { inForce, keep, readHeld, readKeys, registrationOf, shared, type Parts } from "./reservation-parts.ts";
+import {
+  inForce,
+  keep,
+  readHeld,
+  readKeys,
+  registrationOf,
+  shared,
+  unregistering,
+  type Parts,
+} from "./reservation-parts.ts";
 
 /** Finishes what a daemon that ended had begun: a registration is whole, or there is none. */
 async function finishBegun(parts: Parts, unit: Unit): Promise<void> {
@@ -15,7 +24,7 @@ async function finishBegun(parts: Parts, unit: Unit): Promise<void> {
   const paths = await parts.live(unit);
   if (paths.length === 0) return;
   const { before } = begun;
-  await undo(parts, unit, paths, begun.key, before ?? NO_KEY);
+  await undo(parts, unit, paths, begun);
   const isNone = before === null || before === NO_KEY;
   keep(parts, unit, isNone ? null : { ...begun, key: before, before: null, state: "registered" });
   if (isNone) await parts.gate.require(unit, false);
@@ -72,7 +81,7 @@ async function again(parts: Parts, path: Path, own: Registration, before: readon
   const count = (list: readonly string[]): number => list.filter((other) => other === key).length;
   if (count(keys) <= count(before)) {
     // Ours were removed between the two: what was just registered must go as well.
-    await parts.commands.order(path, { action: "register", key, serviceActionKey: NO_KEY });
+    await parts.commands.order(path, unregistering(key, own));
     return preempted(
       parts,
       path.unit,
@@ -102,7 +111,7 @@ async function anew(parts: Parts, path: Path, own: Registration): Promise<void> 
     const reserved = await parts.commands.order(path, { action: "reserve", key, type });
     if (reserved.kind !== "good") {
       const held = await readHeld(parts, unit, [path]).catch(() => null);
-      await parts.commands.order(path, { action: "register", key, serviceActionKey: NO_KEY });
+      await parts.commands.order(path, unregistering(key, own));
       return preempted(parts, unit, own, held === null ? [] : [held.key]);
     }
   }

@@ -6,6 +6,8 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { until } from "../../until.ts";
 import { Client } from "../../../host/cli/api-client.ts";
+import type { PathView } from "../../../host/control/schemas/path-schema.ts";
+import type { UnitView } from "../../../host/control/schemas/unit-schema.ts";
 import { pathpersist } from "../../../host/cli/pathpersist/main.ts";
 import { attempt, run, type Outcome } from "../lib/command.ts";
 import { verifiedLoad } from "../lib/fio.ts";
@@ -121,6 +123,40 @@ test("a reservation for registrants lets our load through and another host's wri
   assert.match(other("-i", "-r").stdout, /NO reservation held/);
 });
 
+test("cluster mode balances while type 5 is held: every path carries I/O, and another host's write is refused", async () => {
+  await client.call("PATCH", "/v1/mode", { cluster: true });
+  try {
+    const setAside = async (): Promise<boolean> =>
+      (await client.call<UnitView>("GET", "/v1/units/0")).policySetAside !== null;
+    await until("the unit is static", setAside);
+    // The policy spreads I/O over the paths of one priority group.
+    array.setAlua("B", "optimized");
+    await until("every path is optimized", async () =>
+      (await client.call<{ paths: PathView[] }>("GET", "/v1/paths")).paths.every(
+        ({ alua }) => alua?.state === "optimized",
+      ),
+    );
+    must(await persist("-o", "-R", "-T", "5", "-K", "a1", "-d", "/dev/nbd0"));
+    await until("it balances", async () => !(await setAside()));
+    const carried = async (): Promise<number[]> =>
+      (await client.call<{ paths: PathView[] }>("GET", "/v1/paths")).paths.map(({ statistics }) => statistics.ios);
+    const before = await carried();
+    const load = await verifiedLoad("/dev/nbd0", 3);
+    assert.deepEqual([load.status, load.errors], [0, 0], load.complaint);
+    const shares = (await carried()).map((ios, path) => (ios - (before[path] ?? 0)) / load.ios);
+    assert.equal(shares.length, OURS.length);
+    for (const share of shares) assert.ok(share > 0.2, `shares of the paths: ${shares.join(" ")}`);
+    const write = attempt("sg_dd", ["if=/dev/zero", `of=${sgOf(OTHER)}`, "bs=512", "count=1", "blk_sgio=1"]);
+    assert.match(write.stderr, /reservation conflict/i);
+    must(await persist("-o", "-L", "-T", "5", "-K", "a1", "-d", "/dev/nbd0"));
+  } finally {
+    array.setAlua("B", "non-optimized");
+    // The other host is told that as well.
+    witness();
+    await client.call("PATCH", "/v1/mode", { cluster: false });
+  }
+});
+
 test("the holder is away: its reservation is released all the same, and no registration is lost", async () => {
   must(await persist("-o", "-R", "-T", "5", "-K", "a1", "-d", "/dev/nbd0"));
   const { holder } = await view();
@@ -135,6 +171,16 @@ test("the holder is away: its reservation is released all the same, and no regis
     async () => witness().length === 3 && !(await bars()).includes("unregistered"),
   );
   assert.deepEqual(witness(), ["0xa1", "0xa1", "0xa1"]);
+});
+
+test("a holder unregisters: its reservation ends with its keys, whatever the type", async () => {
+  for (const type of ["7", "5"]) {
+    must(await persist("-o", "-R", "-T", type, "-K", "a1", "-d", "/dev/nbd0"));
+    must(await persist("-o", "-G", "-K", "a1", "-S", "0", "-d", "/dev/nbd0"));
+    assert.deepEqual(witness(), []);
+    assert.match(other("-i", "-r").stdout, /NO reservation held/);
+    must(await persist("-o", "-G", "-S", "a1", "-d", "/dev/nbd0"));
+  }
 });
 
 test("of exclusive access another path takes over when the holder dies; nobody else gets in", async () => {
