@@ -1,6 +1,6 @@
 // Which unit a device is: a block device of the unit, or one of its paths.
 
-import { statSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { basename } from "node:path";
 import type { Attachments } from "../devices/operation-context.ts";
 import type { Inventory, Unit } from "../inventory/inventory.ts";
@@ -16,11 +16,22 @@ interface Sources {
   readonly reservations: Reservations;
 }
 
+/** The disk that is the same device as a SCSI generic one: of a unit's SCSI device QEMU sends either. */
+function disksOf(generic: string): readonly string[] {
+  try {
+    return readdirSync(`/sys/class/scsi_generic/${generic}/device/block`).map((name) => `/dev/${name}`);
+  } catch {
+    return [];
+  }
+}
+
 function isOf(unit: Unit, device: DeviceId, attachments: Sources["attachments"]): boolean {
   const { isBlock, major, minor } = device;
-  if (isBlock && attachments.of(unit).some((attachment) => isDevice(attachment.device, device))) return true;
   const name = `${major}:${minor}`;
-  const generic = major === SG_MAJOR ? `sg${minor}` : null;
+  const generic = !isBlock && major === SG_MAJOR ? `sg${minor}` : null;
+  const disks = generic === null ? [] : disksOf(generic);
+  const isAttached = (file: string): boolean => (isBlock ? isDevice(file, device) : disks.includes(file));
+  if (attachments.of(unit).some((attachment) => isAttached(attachment.device))) return true;
   return [...unit.paths.values()].some(({ found }) => {
     if (found === null) return false;
     return isBlock ? found.deviceNumber === name : generic !== null && basename(found.device) === generic;
