@@ -57,7 +57,7 @@ async function ask(client: Client, io: Io, unit: number, request: Extract<Reques
   const route = `/v1/units/${unit}/reservation/in?action=${request.action}${bytes}`;
   const { data } = await client.call<Output<"askReservation">>("GET", route);
   const answer = Buffer.from(data, "hex");
-  if (request.hex) io.out(dump(answer));
+  if (request.hex) io.err(dump(answer));
   const text = answerText(request.action, answer);
   if (text.ok) io.out(text.value);
   else io.err(`pathpersist: ${text.reason}\n`);

@@ -53,16 +53,14 @@ function capabilitiesText(can: Capabilities): string {
 
 const LINE_BYTES = 16;
 
-/** Bytes in lines of sixteen, with what they are as characters. */
+/** Bytes in lines of sixteen, as mpathpersist indents them. */
 export function dump(bytes: Uint8Array): string {
   const lines: string[] = [];
   for (let at = 0; at < bytes.length; at += LINE_BYTES) {
-    const part = [...bytes.subarray(at, at + LINE_BYTES)];
-    const digits = part
-      .map((byte, index) => `${index === 8 ? " " : ""}${byte.toString(16).padStart(2, "0")}`)
-      .join(" ");
-    const characters = part.map((byte) => (byte < 0x20 || byte >= 0x7f ? "." : String.fromCodePoint(byte))).join("");
-    lines.push(` ${at.toString(16).padStart(2, "0")}     ${digits.padEnd(48)}   ${characters}\n`);
+    const digits = [...bytes.subarray(at, at + LINE_BYTES)].map(
+      (byte, index) => `${index === 8 ? " " : ""}${byte.toString(16).padStart(2, "0")}`,
+    );
+    lines.push(`        ${digits.join(" ")}\n`);
   }
   return lines.join("");
 }

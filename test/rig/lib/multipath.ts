@@ -9,7 +9,7 @@ import { attempt, run, start } from "./command.ts";
 export type Selector = "service-time" | "queue-length" | "round-robin";
 
 /** The settings for a fair comparison; everything else is Debian's default for the device. */
-const settings = (selector: Selector): string => `
+const settings = (selector: Selector, more: string): string => `
 defaults {
   user_friendly_names yes
   find_multipaths no
@@ -17,8 +17,7 @@ defaults {
   path_selector "${selector} 0"
   no_path_retry queue
   failback immediate
-}
-`;
+${more}`;
 
 export const MULTIPATH_DEVICE = "/dev/mapper/mpatha";
 
@@ -29,13 +28,16 @@ export function startUdev(): void {
   run("udevadm", "settle");
 }
 
-/** Starts udev and multipathd and waits for the device with `paths` active paths. */
-export async function startMultipath(paths: number, selector: Selector): Promise<void> {
+/**
+ * Starts udev and multipathd and waits for the device with `paths` active paths.
+ * @param more settings, and sections after them; it ends the section of defaults
+ */
+export async function startMultipath(paths: number, selector: Selector, more = "}\n"): Promise<void> {
   run("modprobe", "-a", "dm-multipath", `dm-${selector}`);
   // Only an array with ALUA needs it, and it may be built into the kernel.
   attempt("modprobe", ["scsi_dh_alua"]);
   startUdev();
-  writeFileSync("/etc/multipath.conf", settings(selector));
+  writeFileSync("/etc/multipath.conf", settings(selector, more));
   void start("multipathd", "-d");
   await until(
     `${MULTIPATH_DEVICE} has ${paths} active paths`,
