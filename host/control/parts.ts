@@ -171,7 +171,7 @@ export abstract class DaemonParts implements Context {
       leftovers: this.emulated ? null : this.leftovers,
       expect: (paths) => this.table?.expect(paths) ?? false,
       serve: () => this.serveAttachments(),
-      doubted: (number) => this.reservations.doubted(number),
+      doubted: (number, isPreempted) => this.reservations.doubted(number, isPreempted),
     });
   }
 

@@ -41,17 +41,20 @@ const ASC_READY_CHANGE = 0x28;
 /** Thin provisioning soft threshold reached. */
 const THIN_THRESHOLD = 0x3807;
 
-/** Reservations preempted, reservations released, registrations preempted; resets, which end a RESERVE of SPC-2. */
-const RESERVATIONS = new Set([0x2a03, 0x2a04, 0x2a05, 0x2902, 0x2903]);
+/** Reservations preempted, reservations released, registrations preempted. */
+const PREEMPTED = new Set([0x2a03, 0x2a04, 0x2a05]);
+/** Resets, which end a RESERVE of SPC-2. */
+const RESET = new Set([0x2902, 0x2903]);
 
 /** What must be passed on: a device may be another one now, its reservations are, or its array runs out of room. */
-export type Attention = "unverified" | "thin-threshold" | "reservations";
+export type Attention = "unverified" | "thin-threshold" | "preempted" | "reset";
 
 function attentionIn(result: ScsiResult): Attention | null {
   const { key, asc, ascq } = senseOf(result);
   if (key !== UNIT_ATTENTION) return null;
   if (asc === ASC_READY_CHANGE || ASK_WHO.has(asc * 256 + ascq)) return "unverified";
-  if (RESERVATIONS.has(asc * 256 + ascq)) return "reservations";
+  if (PREEMPTED.has(asc * 256 + ascq)) return "preempted";
+  if (RESET.has(asc * 256 + ascq)) return "reset";
   return asc * 256 + ascq === THIN_THRESHOLD ? "thin-threshold" : null;
 }
 

@@ -41,7 +41,7 @@ export interface RescanParts {
   /** Called within the change in which units may have come. */
   readonly serve: () => Promise<void>;
   /** A path may have lost its registration. */
-  readonly doubted?: (number: string) => void;
+  readonly doubted?: (number: string, isPreempted: boolean) => void;
 }
 
 export class Rescans {
@@ -160,7 +160,7 @@ export class Rescans {
   attended(number: string, attention: Attention): void {
     if (attention === "unverified") this.#unverified(number);
     if (attention === "thin-threshold") this.#nearlyFull.add(number);
-    else this.#parts.doubted?.(number);
+    else this.#parts.doubted?.(number, attention === "preempted");
   }
 
   /** A device may be another one now: it gets no I/O before the core has compared its identity. */

@@ -28,6 +28,7 @@ import {
   type Answered,
   type Parts,
 } from "./reservation-parts.ts";
+import { registerAgain } from "./upkeep.ts";
 
 /** What every operation of a registered unit begins with. */
 interface Own {
@@ -88,11 +89,10 @@ export async function reserve(parts: Parts, unit: Unit, out: ReserveOut): Promis
 }
 
 /** Notes who holds what, and lets only those paths carry I/O that may. */
-async function holding(
-  { parts, unit, registration, paths }: Own,
-  type: number | null,
-  holder: string | null,
-): Promise<void> {
+async function holding({ parts, unit, paths }: Own, type: number | null, holder: string | null): Promise<void> {
+  const registration = inForce(parts, unit);
+  // Another host has removed it meanwhile.
+  if (registration === null) return;
   keep(parts, unit, { ...registration, type, holder });
   if (type === null || !isForHolderAlone(type)) {
     for (const path of paths) await parts.gate.admit(path, true);
@@ -165,7 +165,7 @@ export async function preempt(parts: Parts, unit: Unit, out: ReserveOut): Promis
   await settled(own, out, victim, answered);
   const held = await readHeld(parts, unit, own.paths);
   // Of a reservation of all registrants everybody's registration goes, and so do those of our other paths.
-  if (victim === NO_KEY) await registerAgain(own);
+  if (victim === NO_KEY) await registerOurs(own);
   if (isOurs(held, own)) await holding(own, held.type, answered.path.number);
   parts.hub.say("reservation-changed", {
     unit: unit.number,
@@ -204,15 +204,20 @@ export async function takeOver(parts: Parts, unit: Unit, out?: ReserveOut): Prom
   const own: Own = { parts, unit, registration, paths: live };
   const held = await readHeld(parts, unit, live);
   const { key } = registration;
-  const type = out?.type ?? held?.type ?? registration.type ?? 0;
+  const type = out?.type ?? held?.type ?? 0;
   const order = { action: out?.action ?? "preempt", key, serviceActionKey: key, type } as const;
+  if (held?.key !== key) {
+    // Who is no holder, or one of all registrants, would remove its own registrations only, the sender's included.
+    if (!isOurs(held, own)) await holding(own, null, null);
+    throw await conflict(parts, unit, live, order, "no path of this host holds the reservation alone");
+  }
   await hold(own);
   const send = (): Promise<Answered> => over(unit, live, (on) => parts.commands.order(on, order));
   try {
     let answered = await send();
     if (answered.outcome.kind === "conflict" && answered.silent.length > 0) {
       // A path that did not answer has done it, and so unregistered this one.
-      await registerAgain(own);
+      await registerOurs(own);
       answered = await send();
     }
     const { path, outcome } = answered;
@@ -220,7 +225,7 @@ export async function takeOver(parts: Parts, unit: Unit, out?: ReserveOut): Prom
     if (outcome.kind === "refused") throw refusalOf(path, outcome, "taking the reservation over");
     return await moved(own, path, type);
   } catch (thrown) {
-    await registerAgain(own);
+    await registerOurs(own);
     throw thrown;
   }
 }
@@ -233,7 +238,8 @@ async function hold({ parts, paths }: Own): Promise<void> {
 
 async function moved(own: Own, path: Path, type: number): Promise<Path> {
   const { parts, unit, registration } = own;
-  await registerAgain(own);
+  await registerOurs(own);
+  if (inForce(parts, unit) === null) throw await conflict(parts, unit, own.paths, { action: "preempt" });
   const isHeld = isOurs(await readHeld(parts, unit, own.paths), own);
   await holding(own, isHeld ? type : null, isHeld ? path.number : null);
   const detail = { action: "move", from: registration.holder };
@@ -241,15 +247,14 @@ async function moved(own: Own, path: Path, type: number): Promise<Path> {
   return path;
 }
 
-/** The unit's paths may have lost their registrations to one of ours. */
-async function registerAgain({ parts, registration, paths }: Own): Promise<void> {
-  const { key, aptpl, allTargetPorts } = registration;
-  const flags = { aptpl, allTargetPorts };
+/** The unit's paths may have lost their registrations to one of ours, or to another host: then none is registered again. */
+async function registerOurs({ parts, unit, registration, paths }: Own): Promise<void> {
+  const mayCarry = registration.type === null || !isForHolderAlone(registration.type);
   for (const path of paths) {
-    const order = { action: "register", key, serviceActionKey: key, ...flags } as const;
-    const outcome = await parts.commands.order(path, order);
-    const again = outcome.kind === "conflict" ? await parts.commands.order(path, { ...order, key: NO_KEY }) : outcome;
-    const mayCarry = registration.type === null || !isForHolderAlone(registration.type);
-    await parts.gate.admit(path, again.kind === "good" && mayCarry);
+    const own = inForce(parts, unit);
+    if (own === null) return;
+    const fate = await registerAgain(parts, path, own);
+    const isRegistered = fate === "registered" || fate === "kept";
+    if (fate !== "preempted") await parts.gate.admit(path, isRegistered && mayCarry);
   }
 }

@@ -16,6 +16,8 @@ export interface Parts {
   readonly commands: Pick<PathCommands, "ask" | "order">;
   readonly gate: Gate;
   readonly hub: Pick<EventHub, "say">;
+  /** Whether the device has told that another host removed this host's registration, and not been registered at since. */
+  isRemoved(unit: Unit): boolean;
   /** The unit's paths that are worth a command, by path number. */
   live(unit: Unit): Promise<readonly Path[]>;
   /** Waits a while until nothing is under way on the paths. */

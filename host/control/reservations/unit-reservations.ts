@@ -39,6 +39,7 @@ import { LegacyHolders } from "./legacy-holders.ts";
 import { LegacyReserve, type LegacyCommand } from "./legacy-reserve.ts";
 import { ReservationKeys, type Registration } from "./reservation-keys.ts";
 import { Registrants } from "./registrants.ts";
+import { Removals } from "./removals.ts";
 import { restore } from "./upkeep.ts";
 
 /** A path that cannot be registered just now is tried again. */
@@ -94,13 +95,15 @@ export class Reservations {
   /** Paths that are registered, as far as known. */
   readonly #registered = new Set<Path>();
   readonly #moving = new Set<Unit>();
+  readonly #removals = new Removals();
 
   constructor(sources: ReservationSources) {
     this.#sources = sources;
     const { keys, commands, hub, gate, legacy } = sources;
     this.#parts = {
       keys,
-      commands,
+      commands: this.#removals.heeding(commands),
+      isRemoved: (unit) => this.#removals.isTold(unit),
       hub,
       gate: {
         require: (unit, isRequired) => gate.require(unit, isRequired || legacy.isHeld(unit)),
@@ -202,15 +205,17 @@ export class Reservations {
   asked(path: Path, number: number, why: number): void {
     const { gate, legacy, registrants } = this.#sources;
     gate.asked(path, number);
+    if (why === REGISTRATION_PREEMPTED) this.#removals.told(path);
     if (why === REGISTRATION_RESET || why === REGISTRATION_PREEMPTED) registrants.doubt(path.unit);
     if (legacy.asked(path, why)) this.#upkeep(path.unit, () => gate.admit(path, true));
     else this.#restoreSoon(path);
   }
 
   /** A command of control was told that the path may have lost its registration: the core has to hold it back, and ask. */
-  doubted(number: string): void {
+  doubted(number: string, isPreempted: boolean): void {
     const path = this.#sources.inventory.findPath(number);
     if (path === undefined) return;
+    if (isPreempted) this.#removals.told(path);
     this.#sources.legacy.doubted(path);
     this.#sources.registrants.doubt(path.unit);
     if (registrationOf(this.#parts, path.unit) === null) return;

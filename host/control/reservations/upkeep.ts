@@ -32,27 +32,48 @@ async function finishBegun(parts: Parts, unit: Unit): Promise<void> {
 
 /** Makes a path fit to carry the unit's I/O, if it may. */
 export async function restore(parts: Parts, path: Path): Promise<void> {
-  const { unit } = path;
+  const { unit, number } = path;
   await finishBegun(parts, unit);
   const own = inForce(parts, unit);
   if (own === null) return;
+  const fate = await registerAgain(parts, path, own);
+  if (fate === "registered") parts.hub.say("path-registered", { unit: unit.number, path: number });
+  if (fate === "registered" || fate === "kept") await admit(parts, path, own);
+  else if (fate === "forgotten") await anew(parts, path, own);
+}
+
+/**
+ * What became of a path: it `kept` its registration, or is `registered` again; `waiting` for its device, and told so; `preempted`, as the whole unit is; `forgotten`, as the device
+ * has lost all keys.
+ */
+type Fate = "kept" | "registered" | "waiting" | "preempted" | "forgotten";
+
+/** Registers a path whose registration may be gone, if the device still knows our key. */
+export async function registerAgain(parts: Parts, path: Path, own: Registration): Promise<Fate> {
+  const { unit } = path;
   const { key, aptpl, allTargetPorts } = own;
   const order = { action: "register", key, serviceActionKey: key, aptpl, allTargetPorts } as const;
   // Changes nothing where the path still has the key, and is refused where it has not.
   const outcome = await parts.commands.order(path, order);
-  if (outcome.kind === "good") return admit(parts, path, own);
+  if (outcome.kind === "good") return "kept";
   if (outcome.kind !== "conflict") return waits(parts, path, outcome);
   const { generation, keys } = await readKeys(parts, unit, [path]);
   if (keys.includes(key)) return again(parts, path, own, keys);
-  // The counter begins anew only when the device has lost everything: then nobody has removed us.
-  if (keys.length === 0 && generation < own.generation) return anew(parts, path, own);
-  await preempted(parts, unit, own, keys);
+  // The counter begins anew only when the device has lost everything. Whether somebody had removed us before that, each path is told.
+  if (keys.length === 0 && generation < own.generation) {
+    for (const other of await parts.live(unit)) if (other !== path) await parts.commands.ask(other, "keys");
+    if (!parts.isRemoved(unit)) return "forgotten";
+  }
+  return preempted(parts, unit, own, keys);
 }
 
-async function waits(parts: Parts, path: Path, outcome: Outcome): Promise<void> {
+async function waits(parts: Parts, path: Path, outcome: Outcome): Promise<"waiting"> {
   await parts.gate.admit(path, false);
-  if (outcome.kind !== "refused") return;
-  parts.hub.say("path-unregistered", { unit: path.unit.number, path: path.number, detail: { reason: outcome.reason } });
+  if (outcome.kind === "refused") {
+    const detail = { reason: outcome.reason };
+    parts.hub.say("path-unregistered", { unit: path.unit.number, path: path.number, detail });
+  }
+  return "waiting";
 }
 
 async function admit(parts: Parts, path: Path, own: Registration): Promise<void> {
@@ -61,7 +82,7 @@ async function admit(parts: Parts, path: Path, own: Registration): Promise<void>
 }
 
 /** Others of our paths are registered: so will this one be, unless they are removed meanwhile. */
-async function again(parts: Parts, path: Path, own: Registration, before: readonly string[]): Promise<void> {
+async function again(parts: Parts, path: Path, own: Registration, before: readonly string[]): Promise<Fate> {
   const { key, aptpl, allTargetPorts } = own;
   const flags = { aptpl, allTargetPorts };
   const outcome = await parts.commands.order(path, {
@@ -74,7 +95,7 @@ async function again(parts: Parts, path: Path, own: Registration, before: readon
     await parts.gate.admit(path, false);
     const detail = { reason: "another key is registered on it" };
     parts.hub.say("path-unregistered", { unit: path.unit.number, path: path.number, detail });
-    return;
+    return "waiting";
   }
   if (outcome.kind !== "good") return waits(parts, path, outcome);
   const { generation, keys } = await readKeys(parts, path.unit, [path]);
@@ -91,8 +112,7 @@ async function again(parts: Parts, path: Path, own: Registration, before: readon
   }
   keep(parts, path.unit, { ...own, generation });
   await shared(parts, path.unit, key, keys);
-  await admit(parts, path, own);
-  parts.hub.say("path-registered", { unit: path.unit.number, path: path.number });
+  return "registered";
 }
 
 /** The device has forgotten all keys: registers the path, and reserves again what this host had reserved. */
@@ -106,13 +126,17 @@ async function anew(parts: Parts, path: Path, own: Registration): Promise<void> 
     serviceActionKey: key,
     ...flags,
   });
-  if (outcome.kind !== "good") return waits(parts, path, outcome);
+  if (outcome.kind !== "good") {
+    await waits(parts, path, outcome);
+    return;
+  }
   if (type !== null) {
     const reserved = await parts.commands.order(path, { action: "reserve", key, type });
     if (reserved.kind !== "good") {
       const held = await readHeld(parts, unit, [path]).catch(() => null);
       await parts.commands.order(path, unregistering(key, own));
-      return preempted(parts, unit, own, held === null ? [] : [held.key]);
+      await preempted(parts, unit, own, held === null ? [] : [held.key]);
+      return;
     }
   }
   const { generation } = await readKeys(parts, unit, [path]);
@@ -124,11 +148,17 @@ async function anew(parts: Parts, path: Path, own: Registration): Promise<void> 
 }
 
 /** Another host has taken the unit away from this one. */
-async function preempted(parts: Parts, unit: Unit, own: Registration, keys: readonly string[]): Promise<void> {
+async function preempted(
+  parts: Parts,
+  unit: Unit,
+  own: Registration,
+  keys: readonly string[],
+): Promise<"preempted"> {
   await parts.gate.stop(unit, true);
   keep(parts, unit, { ...own, state: "preempted", type: null, holder: null });
   const others = keys.length === 0 ? "none" : [...new Set(keys)].slice(0, KEYS_TOLD_MAX).join(" ");
   parts.hub.say("registration-preempted", { unit: unit.number, detail: { "keys now": others } });
+  return "preempted";
 }
 
 const KEYS_TOLD_MAX = 8;
