@@ -29,6 +29,7 @@ import {
   REGISTRATION_IDENTITY,
   UNIT_CAN_ALUA,
 } from "../abi";
+import { unitDirty } from "../memory/due";
 import { checkPageGive, commandAt, commandCount } from "../memory/memory";
 import { COMMAND_FREE, Command, METHOD_NONE } from "../memory/records";
 import { busyNs, event, hostNow, now } from "../memory/ring";
@@ -60,7 +61,13 @@ import {
   pathLeaves,
   pathNotes,
 } from "../path/states";
-import { registrationDoubt, registrationProven, registrationSense, registrationUnproven } from "../path/registration";
+import {
+  registrationDoubt,
+  registrationProven,
+  registrationSense,
+  registrationUnheard,
+  registrationUnproven,
+} from "../path/registration";
 import { unitRefresh } from "../path/tiers";
 import { againSoon } from "../path/timer";
 import { dataLost, powerMaybeLost, tellsLoss } from "../request/cache";
@@ -110,7 +117,7 @@ function conclude(path: Path, command: Command, page: usize, result: i32): void 
   const bytes = received(command);
   const sentNs = command.timeNs;
   const answered = fromDevice(command, result);
-  if (answered) path.lastAnswerNs = hostNow;
+  if (answered) heard(path);
   tell(path, outcome, shown);
   if (lost) {
     // Its failure was handled when it timed out. That it ends now suggests that the path may be back.
@@ -125,6 +132,16 @@ function conclude(path: Path, command: Command, page: usize, result: i32): void 
   else if (what === WANT_IDENTITY || what === WANT_PROOF) unread(path, what, outcome, shown, command.hostStatus);
   else checkAgain(path, what, outcome, shown, command.hostStatus);
   if (outcome === OUTCOME_FAILED && now - sentNs >= patrolTimeoutNs / 2) askAgain(path);
+}
+
+/** The path has answered: it takes more than one command again. */
+function heard(path: Path): void {
+  const unit = path.unit;
+  const wasUnheard = registrationUnheard(path);
+  path.lastAnswerNs = hostNow;
+  if (!wasUnheard || path.inFlight >= path.depth) return;
+  unit.full &= ~((<u32>1) << (<u32>path.slot));
+  if ((unit.queueFirst | unit.retryFirst | unit.flows) !== 0) unitDirty(unit);
 }
 
 /** A check ended long after it was sent, without an answer. Whatever lost it may be over: the next one is sent now. */

@@ -6,7 +6,8 @@
 //   register it, with a number. Only an answer with the last number counts: what was asked before may have been overtaken.
 // - An answer may be older than what the device has to tell: another host has preempted this one since, and with the power the
 //   reservation was lost that would have kept our writes out. A device tells one command of one such event, and carries out the others.
-//   So a path that control has registered is checked first, until the device has nothing left to tell; then it carries I/O.
+//   So a path that control has registered is checked first, until the device has nothing left to tell; then it carries I/O. For the same
+//   reason a path that has not answered for a while gets one command first, and the others behind its answer.
 // - Requests wait meanwhile as for a path whose identity is being checked.
 // - Control finds its key gone although a reservation's owner may have changed: the unit is preempted. All its requests fail, and
 //   nothing is sent, not even a reset, until control says otherwise; then all paths have to be registered anew. But not before what was
@@ -26,7 +27,8 @@ import {
   REGISTRATION_PREEMPTED,
   REGISTRATION_RESET,
 } from "../abi";
-import { event } from "../memory/ring";
+import { event, hostNow } from "../memory/ring";
+import { MILLISECOND } from "../memory/time";
 import { Path, Unit } from "../memory/topology";
 import {
   ASC_PARAMETERS_CHANGED,
@@ -50,15 +52,21 @@ const REQUIRED_OF_ALL: u32 = 2;
 const ASCQ_RESERVATIONS_PREEMPTED: u32 = 0x03;
 const ASCQ_REGISTRATIONS_PREEMPTED: u32 = 0x05;
 
+/** Longer than commands usually take, and shorter than an array is away that loses its power. */
+const UNHEARD_NS: u64 = 20 * MILLISECOND;
+
 let lastAsked: u32 = 0;
 
 /** The path's registration may be gone: it gets no I/O before it is registered, if its unit requires that. The caller refreshes the unit. */
 export function registrationDoubt(path: Path, why: u32, by: u32): void {
   if (path.unit.registration === 0) return;
+  const isWaiting = (path.flags & PATH_FLAG_UNREGISTERED) !== 0;
+  const wasPreempted = isWaiting && path.registrationWhy === REGISTRATION_PREEMPTED;
   pathEnters(path, PATH_FLAG_UNREGISTERED, by);
   path.registrationAsked = 0;
   path.registrationProof = PROOF_NONE;
-  path.registrationWhy = why;
+  // That another host removed the key outweighs what the device tells after it: a reset alone leaves the unit to this one.
+  if (!wasPreempted) path.registrationWhy = why;
   if (why === REGISTRATION_RESET || why === REGISTRATION_PREEMPTED) registrantsSet(path.unit, 0);
 }
 
@@ -119,6 +127,14 @@ export function registrationProven(path: Path): bool {
   if (path.registrationProof !== PROOF_SENT) return false;
   registered(path, BY_CHECK);
   return true;
+}
+
+/**
+ * Whether so much time has passed since a path's last answer that its device may have several events to tell, each of them to one command. Not
+ * while the unit needs no registration.
+ */
+export function registrationUnheard(path: Path): bool {
+  return path.unit.registration !== 0 && hostNow > path.lastAnswerNs + UNHEARD_NS;
 }
 
 /** Whether the path still waits for the end of such a check. */

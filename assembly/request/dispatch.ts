@@ -33,6 +33,7 @@ import { MILLISECOND } from "../memory/time";
 import { Path, Unit } from "../memory/topology";
 import { listsOf } from "../memory/unit-lists";
 import { unitPath } from "../path/facts";
+import { registrationUnheard } from "../path/registration";
 import {
   FUA,
   LBA_STATUS_BYTES,
@@ -290,7 +291,8 @@ export function issue(command: Command, slot: u32): void {
   path.inFlight++;
   if (command.pieceBytes >= LARGE_BYTES && command.method <= METHOD_UNMAP) paceBegin(unit, command);
   stallArm(unit, command);
-  if (path.inFlight >= path.depth) unit.full |= (<u32>1) << slot;
+  // Behind a command that may take long nothing waits for what the device has to tell.
+  if (path.inFlight >= path.depth || (registrationUnheard(path) && !isLong(command.method))) unit.full |= (<u32>1) << slot;
   command.note = unit.selection.started(slot, command.bufferBytes, command.method !== METHOD_READ, now);
   const tag = makeTag(TAG_COMMAND, command.generation, command.index);
   submit(path.arrayPort !== 0, OP_SCSI, 0, tag, path.port, changetype<usize>(command), 0);

@@ -67,6 +67,22 @@ export const clusterMutants: readonly Mutant[] = [
     replace: "",
   },
   {
+    name: "burst-on-an-idle-path",
+    why: "a path that has not answered for a while gets a burst at once, although its device may have several events to tell",
+    file: "path/registration.ts",
+    find: "hostNow > path.lastAnswerNs + UNHEARD_NS",
+    replace: "hostNow > path.lastAnswerNs + (UNHEARD_NS << 20)",
+    scenario: "a-burst-on-an-idle-path",
+  },
+  {
+    name: "leftovers-hidden-from-registrations",
+    why: "a host that was preempted is registered again although a killed daemon's commands may still be carried out",
+    file: "path/registration.ts",
+    find: "(unit.draining !== 0 && unit.harmful !== 0)",
+    replace: "(unit.draining !== 0 && unit.harmful > unit.leftovers)",
+    scenario: "leftovers-of-a-preempted-host",
+  },
+  {
     name: "overtaken-registration",
     why: "a registration that was overtaken by a unit attention counts",
     file: "path/registration.ts",

@@ -4,6 +4,7 @@
 // unit are due soon), and a recovered path whose identity is not checked (the nexus loss that it reports triggers the check
 // as well). Unit tests of the core fail for both: failover, clock and leftovers; patrol.
 
+import type { ClusterScenario } from "./cluster/cluster-scenarios.ts";
 import { bookMutants } from "./mutant-books.ts";
 import { clusterMutants } from "./mutant-cluster.ts";
 import { reactorMutants } from "./mutant-reactors.ts";
@@ -23,6 +24,8 @@ export interface Mutant {
   readonly replace: string;
   /** The first seed that is run, where worlds that notice are rare; left out: 1. */
   readonly first?: number;
+  /** Worlds of two hosts that are made for what it breaks, instead of drawn ones. */
+  readonly scenario?: ClusterScenario;
   /** Not the core is broken, but control: it moves units that are not quiet. */
   readonly isHasty?: true;
 }

@@ -62,6 +62,7 @@ async function caught(mutant: Mutant, seeds: number): Promise<boolean> {
     stopAtFailure: true,
     worlds,
     isHasty: mutant.isHasty,
+    scenario: mutant.scenario,
   });
   const failed = summary.failed[0];
   if (failed === undefined) console.log(`SURVIVED ${mutant.name}: ${mutant.why} (${summary.seeds} seeds)`);

@@ -1,6 +1,7 @@
 // Distributes seeds over the machine's processors and sums up the results.
 
 import { Worker } from "node:worker_threads";
+import type { ClusterScenario } from "./cluster/cluster-scenarios.ts";
 import type { WorkerReport, WorkerTask, Worlds } from "./worker.ts";
 import type { WorldResult } from "./world.ts";
 
@@ -25,6 +26,7 @@ export interface SeedRange {
   readonly stopAtFailure: boolean;
   readonly worlds: Worlds;
   readonly isHasty?: boolean | undefined;
+  readonly scenario?: ClusterScenario | undefined;
 }
 
 /** Runs the worlds of `seeds` seeds from `first` on. */
@@ -42,6 +44,7 @@ export async function runSeeds(range: SeedRange): Promise<Summary> {
       stopAtFailure: range.stopAtFailure,
       worlds: range.worlds,
       isHasty: range.isHasty,
+      scenario: range.scenario,
     };
     return new Promise<void>((resolve, reject) => {
       const worker = new Worker(new URL("worker.ts", import.meta.url), { workerData: task });

@@ -2,6 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
+import { type ClusterScenario, clusterScenarios } from "./cluster/cluster-scenarios.ts";
 import { ClusterWorld } from "./cluster/cluster-world.ts";
 import { World, type WorldOptions, type WorldResult } from "./world.ts";
 
@@ -13,9 +14,12 @@ export function worldOf(
   worlds: Worlds,
   seed: number,
   module: WebAssembly.Module,
-  options: WorldOptions = {},
+  options: WorldOptions & { readonly scenario?: ClusterScenario | undefined } = {},
 ): Pick<World, "run"> {
-  if (worlds === "cluster") return new ClusterWorld(seed, module, options.trace);
+  if (worlds === "cluster") {
+    const plan = options.scenario === undefined ? undefined : clusterScenarios[options.scenario];
+    return new ClusterWorld(seed, module, options.trace, plan);
+  }
   return new World(seed, module, { ...options, reactors: worlds === "reactors" });
 }
 
@@ -32,6 +36,8 @@ export interface WorkerTask {
   readonly worlds: Worlds;
   /** Control of the worlds breaks this rule: see `WorldOptions`. */
   readonly isHasty?: boolean | undefined;
+  /** Worlds of two hosts: made for one rule, instead of drawn. */
+  readonly scenario?: ClusterScenario | undefined;
 }
 
 /** A worker's report: sums over many worlds, and each world that failed. */
@@ -54,7 +60,7 @@ function work(task: WorkerTask, report: (report: WorkerReport) => void): void {
     batch = { worlds: 0, ios: 0, errors: 0, virtualSeconds: 0, longestStallMs: 0, failed: [] };
   };
   for (let seed = task.first; seed < task.first + task.count; seed += task.step) {
-    const world = worldOf(task.worlds, seed, module, { isHasty: task.isHasty === true });
+    const world = worldOf(task.worlds, seed, module, { isHasty: task.isHasty === true, scenario: task.scenario });
     const result = world.run();
     batch.worlds++;
     batch.ios += result.ios;

@@ -12,8 +12,8 @@ const WRITE_16 = 0x8a;
 const WRITE_10 = 0x2a;
 
 /** Two paths, both registered; the first gets all I/O. */
-function registered(identity: readonly number[] = NAA): Scene & { client: Client } {
-  const s = scene(identity);
+function registered(identity: readonly number[] = NAA, pathCount = 2): Scene & { client: Client } {
+  const s = scene(identity, pathCount);
   s.host.must(s.host.core.modeSet(abi.MODE_PATROL_INTERVAL_MS, 1000n));
   s.host.settle();
   s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_REGISTRATION, 1n));
@@ -21,8 +21,8 @@ function registered(identity: readonly number[] = NAA): Scene & { client: Client
   return { ...s, client: s.host.connect(s.unit) };
 }
 
-function write(s: { client: Client }, cookie = 1n): void {
-  s.client.send(request(WRITE, cookie, 0n, 512), Buffer.alloc(512, 7));
+function write(s: { client: Client }, cookie = 1n, block = 0n): void {
+  s.client.send(request(WRITE, cookie, block * 512n, 512), Buffer.alloc(512, 7));
 }
 
 const asked = (s: Scene): CoreEvent[] => s.host.events.filter(({ kind }) => kind === abi.EVENT_REGISTRATION_ASKED);
@@ -113,6 +113,54 @@ for (const [asc, ascq] of [
     t.deepEqual([new Set(errors(s)), writes(s).length], [new Set([0]), 8]);
   });
 }
+
+test("a path that was idle gets one command first: of two events that its device has to tell none lets a burst through", (t) => {
+  const s = registered();
+  write(s);
+  s.host.settle();
+  s.host.advance(200);
+  // Preempted, and then without power, as for each path of this host.
+  for (const port of [0, 1]) {
+    const untold = [check(6, 0x2a, 5), check(6, 0x29, 0)];
+    s.faults.set(port, ({ check: isCheck }) => (isCheck ? undefined : untold.shift()));
+  }
+  for (let cookie = 2n; cookie <= 9n; cookie++) write(s, cookie);
+  s.host.settle();
+  t.deepEqual([errors(s), writes(s).slice(1), waits(s, 0), waits(s, 1)], [[0], [0, 1], true, true]);
+});
+
+test("a path that has answered a moment ago gets all there is at once", (t) => {
+  const s = registered();
+  write(s);
+  s.host.settle();
+  s.host.advance(15);
+  s.faults.set(0, ({ check: isCheck }) => (isCheck ? undefined : "hang"));
+  for (let cookie = 2n; cookie <= 9n; cookie++) write(s, cookie);
+  s.host.settle();
+  t.deepEqual(writes(s), Array.from({ length: 9 }, () => 0));
+});
+
+test("a first command that is lost holds nobody up for long: an answered check lets the others through", (t) => {
+  const s = registered(NAA, 1);
+  s.host.advance(200);
+  let lost = 1;
+  s.faults.set(0, ({ check: isCheck }) => (!isCheck && lost-- > 0 ? "hang" : undefined));
+  for (let cookie = 1n; cookie <= 3n; cookie++) write(s, cookie, cookie);
+  s.host.settle();
+  t.deepEqual([writes(s), errors(s)], [[0], []]);
+  s.host.advance(1500);
+  t.deepEqual(errors(s), [0, 0, 0]);
+});
+
+test("what a reset tells behind a preemption does not hide it from control", (t) => {
+  const s = registered();
+  const untold = [check(6, 0x2a, 5), check(6, 0x29, 0)];
+  s.faults.set(0, ({ cdb }) => (cdb[0] === TUR || cdb[0] === INQUIRY ? untold.shift() : undefined));
+  s.host.advance(20_000);
+  t.deepEqual([...new Set(asked(s).filter((event) => event.path === path(s, 0)).map(({ arg0 }) => arg0))], [
+    abi.REGISTRATION_PREEMPTED,
+  ]);
+});
 
 test("a check that was sent for an earlier grant proves nothing for a later one", (t) => {
   const s = registered();

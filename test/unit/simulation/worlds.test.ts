@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "ava";
-import type { ClusterPlan } from "../../simulation/cluster/cluster-plan.ts";
+import { type ClusterScenario, clusterScenarios } from "../../simulation/cluster/cluster-scenarios.ts";
 import { ClusterWorld } from "../../simulation/cluster/cluster-world.ts";
 import { World } from "../../simulation/world.ts";
 
@@ -21,37 +21,32 @@ test("the same seed gives the same world of two hosts", (t) => {
   for (const seed of [3, 14]) t.deepEqual(new ClusterWorld(seed, module).run(), new ClusterWorld(seed, module).run());
 });
 
-test("a grant from before a preemption, that comes when the reservation is lost with the power, lets no old write through", (t) => {
-  const plan: ClusterPlan = {
-    topology: {
-      name: "cluster",
-      units: 1,
-      unitBytes: 32_768,
-      controllers: 2,
-      portsPerController: 2,
-      initiatorPorts: 2,
-      paths: 6,
-      service: { latencyUs: 5000, distribution: "exponential" },
-    },
-    type: 5,
-    persists: false,
-    allTargetPorts: false,
-    noPathMs: 5000,
-    policy: 1,
-    depth: 12,
-    isCalm: false,
-    spanMs: 3000,
-    preemptsMs: [{ by: 0, atMs: 302, forMs: 1050 }],
-    renewsMs: [],
-    faults: [{ fault: { kind: "power-loss" }, afterMs: 348 }],
-    controlMs: 300,
-    isClusterMode: false,
-    killsMs: [],
-  };
-  for (const seed of [2846, 10, 20, 30, 31, 52]) {
-    t.deepEqual(new ClusterWorld(seed, module, undefined, plan).run().violations, [], `seed ${seed}`);
-  }
-});
+const SCENARIOS: readonly { readonly what: string; readonly scenario: ClusterScenario; readonly seeds: number[] }[] = [
+  {
+    what: "a grant from before a preemption, that comes when the reservation is lost with the power, lets no old write through",
+    scenario: "an-old-grant",
+    seeds: [2846, 10, 20, 30, 31, 52],
+  },
+  {
+    what: "of writes from before a preemption that come to an idle path at once, behind a loss of power, none lands",
+    scenario: "a-burst-on-an-idle-path",
+    seeds: [4, 5, 6, 7, 8, 9],
+  },
+  {
+    what: "what a killed daemon had sent does not land behind a preemption, although its host is let in again",
+    scenario: "leftovers-of-a-preempted-host",
+    seeds: [1, 2, 3, 4, 5, 6],
+  },
+];
+
+for (const { what, scenario, seeds } of SCENARIOS) {
+  test(what, (t) => {
+    for (const seed of seeds) {
+      const world = new ClusterWorld(seed, module, undefined, clusterScenarios[scenario]);
+      t.deepEqual(world.run().violations, [], `seed ${seed}`);
+    }
+  });
+}
 
 test("twenty worlds of two hosts that preempt each other", (t) => {
   for (let seed = 5000; seed < 5020; seed++) {
