@@ -57,11 +57,18 @@ const choosers: readonly (readonly [name: string, make: Make])[] = [
   ["clairvoyant", clairvoyantChooser],
 ];
 
+/** A chooser for each host. References know the commands of all. */
+function choosersOf(what: Case, queues: Queues, make: Make): [Chooser, ...Chooser[]] {
+  const knowsAll = make === oracleChooser || make === clairvoyantChooser;
+  const others = knowsAll ? 0 : (what.hosts ?? 1) - 1;
+  return [make(what, queues), ...Array.from({ length: others }, () => make(what, queues))];
+}
+
 /** p50, p99, p99.9 in us and throughput of one chooser, medians over the seeds. */
 export function figures(what: Case, make: Make, { count, seeds }: Options): number[] {
   const runs = seeds.map((seed) => {
     const queues = new Queues(what);
-    const { latencyNs, throughput } = simulate(makeLoad(what, count, seed), queues, make(what, queues));
+    const { latencyNs, throughput } = simulate(makeLoad(what, count, seed), queues, ...choosersOf(what, queues, make));
     return [...percentiles(latencyNs, count * WARM_PART, PARTS).map((ns) => ns / 1000), throughput];
   });
   return runs[0]?.map((_, column) => median(runs.map((run) => run[column] ?? 0))) ?? [];

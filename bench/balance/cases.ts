@@ -1,12 +1,12 @@
 // The cases. Times are typical of flash behind a fabric: 100 us a command on a good path, 30,000 to 60,000 I/Os a second.
 
-import type { Case, PathModel, Transfer } from "./model.ts";
+import { readFileSync } from "node:fs";
+import * as z from "zod";
+import { START_NS, type Case, type PathModel, type Transfer } from "./model.ts";
 
 const US = 1000;
 const MS = 1_000_000;
 const S = 1_000_000_000;
-/** The clock at the first arrival. */
-const START_NS = S;
 
 const small: readonly Transfer[] = [{ part: 1, bytes: 4096, write: false }];
 const mixed: readonly Transfer[] = [
@@ -51,6 +51,22 @@ const troubled = (trouble: PathModel["troubles"]): PathModel[] => [
   path(100),
   path(100),
 ];
+
+const recording = z
+  .object({ stepMs: z.number(), us: z.array(z.number()) })
+  .parse(JSON.parse(readFileSync(new URL("recorded.json", import.meta.url), "utf8")));
+/** Of the speed that the recorded device has on average. */
+const recordedFactors = ((): number[] => {
+  const speed = recording.us.reduce((sum, us) => sum + 1 / us, 0) / recording.us.length;
+  return recording.us.map((us) => us * speed);
+})();
+
+/** A path that is as fast as a recorded device was, from a place in the recording on. */
+function recorded(us: number, from = 0): PathModel {
+  const at = Math.floor(from * recordedFactors.length);
+  const factors = [...recordedFactors.slice(at), ...recordedFactors.slice(0, at)];
+  return { ...path(us), course: { stepNs: recording.stepMs * MS, factors } };
+}
 
 export const cases: readonly Case[] = [
   { ...usual, name: "4 equal paths", paths: four(path(100), path(100)) },
@@ -103,6 +119,32 @@ export const cases: readonly Case[] = [
     spread: { kind: "log-normal", variation: 1.5 },
     arrival: { kind: "phases", ratio: 8, busyPart: 0.15, phaseNs: 100 * MS },
     load: 0.35,
+  },
+  ...[2, 4].flatMap((hosts) => [
+    { ...usual, name: `4 equal paths, ${hosts} hosts`, paths: four(path(100), path(100)), hosts },
+    { ...usual, name: `1:4, ${hosts} hosts`, paths: four(path(100), path(400)), hosts },
+  ]),
+  {
+    ...usual,
+    name: "bursts of 16, 1:4, 2 hosts",
+    paths: four(path(100), path(400)),
+    arrival: { kind: "batches", size: 16 },
+    load: 0.6,
+    hosts: 2,
+  },
+  {
+    ...usual,
+    name: "one of 4 as fast as a recorded disk",
+    paths: [recorded(100), path(100), path(100), path(100)],
+    load: 0.6,
+    stationary: false,
+  },
+  {
+    ...usual,
+    name: "4 paths, each as fast as a recorded disk",
+    paths: [0, 0.25, 0.5, 0.75].map((from) => recorded(100, from)),
+    load: 0.4,
+    stationary: false,
   },
   {
     ...usual,

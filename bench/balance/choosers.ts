@@ -1,7 +1,7 @@
 // What chooses the paths in a run: a shipped policy (the core's own bytes), or one that knows what no policy can know.
 
 import { loadPolicies } from "../policies.ts";
-import { meanNs, type Case } from "./model.ts";
+import { courseFactor, meanNs, type Case } from "./model.ts";
 import type { Queues } from "./queues.ts";
 
 export interface Chooser {
@@ -50,8 +50,9 @@ export function oracleChooser(what: Case): Chooser {
   const workNs = what.paths.map(() => 0);
   let turn = 0;
   const factorAt = (slot: number, nowNs: number): number => {
-    const now = what.paths[slot]?.troubles.find(({ fromNs, toNs }) => nowNs >= fromNs && nowNs < toNs);
-    return now?.factor ?? 1;
+    const path = what.paths[slot];
+    const now = path?.troubles.find(({ fromNs, toNs }) => nowNs >= fromNs && nowNs < toNs);
+    return (now?.factor ?? 1) * (path === undefined ? 1 : courseFactor(path, nowNs));
   };
   const expectedNs = (slot: number, bytes: number, nowNs: number): number => {
     const path = what.paths[slot];

@@ -14,6 +14,18 @@ export interface PathModel {
   readonly nsPerByte: number;
   /** Times (ns) from..to in which the path is this many times slower; Infinity: it is silent until `toNs`. */
   readonly troubles: readonly { readonly fromNs: number; readonly toNs: number; readonly factor: number }[];
+  /** How many times slower than usual the path is in each step since the first arrival, from the beginning again after the last. */
+  readonly course?: { readonly stepNs: number; readonly factors: readonly number[] };
+}
+
+/** The clock at the first arrival. */
+export const START_NS = 1e9;
+
+/** How many times slower than usual a path is at a moment by its course. */
+export function courseFactor({ course }: PathModel, nowNs: number): number {
+  if (course === undefined) return 1;
+  const { stepNs, factors } = course;
+  return factors[Math.floor((nowNs - START_NS) / stepNs) % factors.length] ?? 1;
 }
 
 /** How the service times spread around their mean. */
@@ -49,6 +61,8 @@ export interface Case {
   readonly load: number;
   /** Nothing about the paths changes during the run. */
   readonly stationary: boolean;
+  /** Hosts that share the paths, each of which sees only its own commands. Default 1. */
+  readonly hosts?: number;
 }
 
 /** The commands of one run. */
@@ -59,6 +73,8 @@ export interface Load {
   readonly write: Uint8Array;
   /** Service time divided by its mean. */
   readonly luck: Float64Array;
+  /** Which host sends it. */
+  readonly host: Uint8Array;
 }
 
 export function meanNs(path: PathModel, bytes: number): number {
@@ -118,8 +134,11 @@ export function makeLoad(what: Case, count: number, seed: number): Load {
     bytes: new Uint32Array(count),
     write: new Uint8Array(count),
     luck: new Float64Array(count),
+    host: new Uint8Array(count),
   };
-  let nowNs = 1e9;
+  const hosts = what.hosts ?? 1;
+  const lot = new Random(seed + 104_729);
+  let nowNs = START_NS;
   for (let i = 0; i < count; i++) {
     nowNs += next();
     load.atNs[i] = nowNs;
@@ -128,6 +147,7 @@ export function makeLoad(what: Case, count: number, seed: number): Load {
     load.bytes[i] = kind?.bytes ?? 0;
     load.write[i] = kind?.write === true ? 1 : 0;
     load.luck[i] = luckOf(random, what.spread);
+    load.host[i] = Math.floor(lot.uniform() * hosts);
   }
   return load;
 }

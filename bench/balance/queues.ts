@@ -1,7 +1,7 @@
 // The paths of a run as queues. A command's course is known when it is dispatched: it waits for the first free server and
 // then takes its service time; so the only events are arrivals and completions.
 
-import { meanNs, type Case, type PathModel } from "./model.ts";
+import { courseFactor, meanNs, type Case, type PathModel } from "./model.ts";
 
 export class Queues {
   readonly paths: readonly PathModel[];
@@ -30,7 +30,7 @@ export class Queues {
 
   #end(path: PathModel, start: number, serviceNs: number): number {
     let from = start;
-    let took = serviceNs;
+    let took = serviceNs * courseFactor(path, start);
     for (const { fromNs, toNs, factor } of path.troubles) {
       if (from >= toNs || from + took <= fromNs) continue;
       if (factor === Infinity) {

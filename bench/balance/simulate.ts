@@ -13,8 +13,10 @@ export interface Outcome {
   readonly throughput: number;
 }
 
-export function simulate(load: Load, queues: Queues, chooser: Chooser): Outcome {
-  const { count, atNs, bytes, write, luck } = load;
+/** @param choosers of each host; one alone has them all */
+export function simulate(load: Load, queues: Queues, ...choosers: readonly [Chooser, ...Chooser[]]): Outcome {
+  const { count, atNs, bytes, write, luck, host } = load;
+  const chooserOf = (i: number): Chooser => choosers[host[i] ?? 0] ?? choosers[0];
   const latencyNs = new Float64Array(count);
   const slots = new Uint8Array(count);
   const notes = new Uint32Array(count);
@@ -24,13 +26,13 @@ export function simulate(load: Load, queues: Queues, chooser: Chooser): Outcome 
     const i = agenda.pop();
     const sentNs = atNs[i] ?? 0;
     latencyNs[i] = nowNs - sentNs;
-    chooser.finish(slots[i] ?? 0, bytes[i] ?? 0, write[i] ?? 0, nowNs - sentNs, nowNs, notes[i] ?? 0);
+    chooserOf(i).finish(slots[i] ?? 0, bytes[i] ?? 0, write[i] ?? 0, nowNs - sentNs, nowNs, notes[i] ?? 0);
   };
   let done = 0;
   for (let i = 0; i < count; i++) {
     const nowNs = atNs[i] ?? 0;
     for (; agenda.nextNs <= nowNs; done++) complete();
-    const chosen = chooser.send(0xffffffff, bytes[i] ?? 0, write[i] ?? 0, nowNs, luck[i] ?? 1);
+    const chosen = chooserOf(i).send(0xffffffff, bytes[i] ?? 0, write[i] ?? 0, nowNs, luck[i] ?? 1);
     const slot = chosen & 31;
     notes[i] = chosen >>> 5;
     slots[i] = slot;

@@ -3,7 +3,7 @@
 import test from "ava";
 import * as abi from "../../../host/abi.ts";
 import { cases } from "../../../bench/balance/cases.ts";
-import { oracleChooser, policyChooser } from "../../../bench/balance/choosers.ts";
+import { oracleChooser, policyChooser, type Chooser } from "../../../bench/balance/choosers.ts";
 import { makeLoad, type Case } from "../../../bench/balance/model.ts";
 import { Queues } from "../../../bench/balance/queues.ts";
 import { percentiles, simulate } from "../../../bench/balance/simulate.ts";
@@ -14,11 +14,15 @@ const COUNT = 60_000;
 /** p99 of adaptive, of least in flight and of the oracle, over the same commands. */
 function compare(what: Case): { adaptive: number; leastInFlight: number; oracle: number } {
   const load = makeLoad(what, COUNT, 11);
-  const p99 = (chooser: ReturnType<typeof oracleChooser>): number =>
-    percentiles(simulate(load, new Queues(what), chooser).latencyNs, COUNT * 0.2, [0.99])[0] ?? 0;
+  const p99 = (...choosers: [Chooser, ...Chooser[]]): number =>
+    percentiles(simulate(load, new Queues(what), ...choosers).latencyNs, COUNT * 0.2, [0.99])[0] ?? 0;
+  const ofEach = (policy: number): [Chooser, ...Chooser[]] => {
+    const others = Array.from({ length: (what.hosts ?? 1) - 1 }, () => policyChooser(what, policy));
+    return [policyChooser(what, policy), ...others];
+  };
   return {
-    adaptive: p99(policyChooser(what, abi.POLICY_ADAPTIVE)),
-    leastInFlight: p99(policyChooser(what, abi.POLICY_LEAST_IN_FLIGHT)),
+    adaptive: p99(...ofEach(abi.POLICY_ADAPTIVE)),
+    leastInFlight: p99(...ofEach(abi.POLICY_LEAST_IN_FLIGHT)),
     oracle: p99(oracleChooser(what)),
   };
 }
@@ -30,12 +34,27 @@ function caseNamed(name: string): Case {
 }
 
 // Short runs are noisier than the bench's, and hold what is learned at the start: 5 % more is allowed here.
-for (const what of cases.filter(({ stationary }) => stationary)) {
+for (const what of cases.filter(({ stationary, hosts }) => stationary && hosts === undefined)) {
   test(`${what.name}: p99 of adaptive is near the oracle's`, (t) => {
     const { adaptive, oracle } = compare(what);
     t.true(adaptive <= 1.15 * oracle, `${(adaptive / oracle).toFixed(3)} x the oracle`);
   });
 }
+
+// The oracle sees the commands of all hosts, a host only its own.
+for (const what of cases.filter(({ hosts }) => hosts !== undefined)) {
+  test(`${what.name}: hosts that do not see each other do not run after the same path`, (t) => {
+    const { adaptive, leastInFlight, oracle } = compare(what);
+    t.true(adaptive <= 1.3 * oracle, `${(adaptive / oracle).toFixed(3)} x the oracle`);
+    t.true(adaptive <= leastInFlight, `${(adaptive / leastInFlight).toFixed(3)} x least in flight`);
+  });
+}
+
+test("a path as fast as a recorded disk: adaptive is near the oracle, and better than least in flight", (t) => {
+  const { adaptive, leastInFlight, oracle } = compare(caseNamed("one of 4 as fast as a recorded disk"));
+  t.true(adaptive <= 1.3 * oracle, `${(adaptive / oracle).toFixed(3)} x the oracle`);
+  t.true(adaptive < leastInFlight, `${(adaptive / leastInFlight).toFixed(3)} x least in flight`);
+});
 
 test("unequal paths: adaptive is 1.8 x better than least in flight at 1:4, 3.5 x at 1:10", (t) => {
   const four = compare(caseNamed("2 fast + 2 slow, 1:4"));
