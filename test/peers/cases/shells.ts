@@ -33,6 +33,10 @@ export const cases: readonly Case[] = [
         "pathctl mode --failback st\t\u0001echo B ",
         "spscmd -getfb\t\u0001echo C ",
         "spscmd -setfbmode A\t\u0001echo D ",
+        // Each TAB offers the next of several.
+        "setopt menu_complete",
+        "spscmd -lbmode 4:0:0:0 \t\u0001echo E ",
+        "spscmd -lbmode 4:0:0:0 \t\t\t\t\u0001echo F ",
         "exit",
       ];
       const input = keys.map((line) => `${line}\n`).join("");
@@ -43,6 +47,8 @@ export const cases: readonly Case[] = [
         "B pathctl mode --failback standby",
         "C spscmd -getfbmode",
         "D spscmd -setfbmode Active",
+        "E spscmd -lbmode 4:0:0:0 0",
+        "F spscmd -lbmode 4:0:0:0 3",
       ]) {
         check(lines.has(line), `no line "${line}" in:\n${stdout}`);
       }
