@@ -70,6 +70,11 @@ async function serves(folder: string): Promise<void> {
   ];
   for (const one of [layout, configuration]) mkdirSync(one);
   run("tar", "-xf", image.file, "-C", layout);
+  const index = JSON.parse(readFileSync(join(layout, "index.json"), "utf8")) as {
+    readonly manifests: readonly { readonly annotations: Readonly<Record<string, string>> }[];
+  };
+  const names = index.manifests.map(({ annotations }) => annotations["io.containerd.image.name"]);
+  assert.deepEqual(names, [`localhost/pathmanager:${image.version}`], "podman's name of it, as the guide has it");
   run("umoci", "unpack", "--image", `${layout}:${image.version}`, bundle);
   writeFileSync(join(configuration, "pathmanager.toml"), "emulated = true\n");
   prepare(bundle, configuration);

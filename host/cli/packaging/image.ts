@@ -210,7 +210,12 @@ export function makeImage(source: ImageSource, folder: string): string {
       layers: layers.map(({ descriptor }) => descriptor),
     });
     const platform = { architecture: source.architecture, os: "linux" };
-    const named = { ...manifest, platform, annotations: { "org.opencontainers.image.ref.name": source.version } };
+    const annotations = {
+      "org.opencontainers.image.ref.name": source.version,
+      // The name under which podman and containerd load it.
+      "io.containerd.image.name": `localhost/pathmanager:${source.version}`,
+    };
+    const named = { ...manifest, platform, annotations };
     writeFileSync(join(work, "index.json"), JSON.stringify({ schemaVersion: 2, manifests: [named] }));
     writeFileSync(join(work, "oci-layout"), JSON.stringify({ imageLayoutVersion: "1.0.0" }));
     const file = join(folder, `pathmanager_${source.version}_${source.architecture}.oci.tar`);
