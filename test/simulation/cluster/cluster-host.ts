@@ -126,6 +126,7 @@ export class ClusterHost {
       random: random.fork(),
       violation: (text) => this.#violation(text),
       portOf: (path) => this.#paths.get(path)?.port,
+      pathOf: (port) => this.#pathOf(port),
       ports: this.#ports,
       unit: this.#unit,
       onPreempted: () => this.#onPreempted(),
@@ -305,7 +306,7 @@ export class ClusterHost {
     if (kind === abi.EVENT_PATH_STATE && place !== undefined) {
       place.flags = arg1;
       if ((arg1 & abi.PATH_FLAG_FAILED) !== 0) {
-        this.control.granted.delete(path);
+        this.control.failed(path);
         if (this.#around.plan.isCalm) this.#violation(`path ${path} has failed although nothing is wrong with it`);
       }
       if (arg1 === 0) this.#gone(path, place.port);
@@ -392,6 +393,7 @@ export class ClusterHost {
     this.#must(this.core.exports.pathSet(path, abi.PATH_SET_UNVERIFIED, 1n));
     this.control.mayBalance = false;
     this.#must(this.core.exports.unitSet(this.#unit, abi.UNIT_SET_REGISTRANTS, 0n));
+    this.control.attended(path);
     if (!this.control.granted.delete(path)) return;
     this.#must(this.core.exports.pathSet(path, abi.PATH_SET_REGISTERED, 0n));
   }
@@ -408,6 +410,7 @@ export class ClusterHost {
     if (this.#open.size > 0) texts.push(`host ${this.number}: ${this.#open.size} requests are not answered`);
     for (const [path, { flags }] of this.#paths) {
       if (this.control.granted.has(path) && (flags & (UNREADY | abi.PATH_FLAG_UNREGISTERED)) === 0) continue;
+      if (this.control.isStanding(path) && (flags & UNREADY) === 0) continue;
       texts.push(`host ${this.number}: path ${path} is not used again, flags ${flags}`);
     }
     return texts;

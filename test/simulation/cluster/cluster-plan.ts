@@ -9,7 +9,7 @@ const SPAN_MS = 3000;
 
 export interface ClusterPlan {
   readonly topology: ArrayTopology;
-  /** Type of the reservation: 5 to 8. */
+  /** Type of the reservation: 1 or 3, for the holder alone, or 5 to 8. */
   readonly type: number;
   readonly persists: boolean;
   readonly allTargetPorts: boolean;
@@ -139,5 +139,6 @@ export function makeClusterPlan(random: Random): ClusterPlan {
   // Drawn last, so that worlds without them are what they were.
   const kills = random.chance(0.3) ? killsOf(random, preempts) : [];
   const held = isCalm ? [] : heldBack(random, kills, ports);
-  return { ...plan, killsMs: kills, faults: [...plan.faults, ...held] };
+  const type = random.chance(0.25) ? random.pick([1, 3]) : plan.type;
+  return { ...plan, type, killsMs: kills, faults: [...plan.faults, ...held] };
 }

@@ -3,6 +3,7 @@
 
 import { EmulatedArray } from "../../../host/array/array.ts";
 import { type Medium, SparseMedium } from "../../../host/array/medium.ts";
+import { isForHolderAlone } from "../../../host/discovery/persistent-reservations.ts";
 import { VirtualClock } from "../clock.ts";
 import { Random } from "../random.ts";
 import type { WorldResult } from "../world.ts";
@@ -35,6 +36,8 @@ export class ClusterWorld {
   readonly #random: Random;
   #endNs = 0;
   #rank = 0;
+  /** Whose reservation it is, where it is its holder's alone; -1: nobody's yet, or any more since a loss of power. */
+  #owner = -1;
 
   constructor(seed: number, module: WebAssembly.Module, trace: (text: string) => void = () => {}, plan?: ClusterPlan) {
     this.#seed = seed;
@@ -136,6 +139,7 @@ export class ClusterWorld {
     if (host === undefined || victim === undefined || victim.control.isFenced) return;
     if (!host.control.preempt(victim.control.key)) return;
     this.#preempted[1 - by] = ++this.#rank;
+    this.#owner = -1;
     victim.control.isFenced = true;
     this.#trace(`${this.#clock.nowNs}: host ${by} has preempted the other`);
   }
@@ -159,7 +163,7 @@ export class ClusterWorld {
     this.#advance(this.#clock.nowNs + LAST_MS * NS_PER_MS, () => this.#hosts.every(({ open }) => open === 0));
     for (const host of this.#hosts) {
       if (host.open > 0) this.#violation(`host ${host.number}: ${host.open} of the last requests are not answered`);
-      if (host.errors !== before[host.number]) this.#violation(`host ${host.number}: the last requests failed`);
+      if (host.control.isOwner && host.errors !== before[host.number]) this.#violation(`host ${host.number}: the last requests failed`);
       host.account();
     }
   }
@@ -189,6 +193,22 @@ export class ClusterWorld {
     for (const host of this.#hosts) host.submitted();
     const answered = this.#array.turn() > 0;
     for (const host of this.#hosts) host.completed();
+    this.#checkOwner();
     return answered;
+  }
+
+  /** A reservation that is its holder's alone goes from path to path, but from host to host by a preemption or a loss of power only. */
+  #checkOwner(): void {
+    const { type, persists, faults } = this.#plan;
+    if (!isForHolderAlone(type)) return;
+    const isNow = ({ fault, afterMs = 0 }: ClusterPlan["faults"][number]): boolean =>
+      fault.kind === "power-loss" && Math.abs(START_NS + afterMs * NS_PER_MS - this.#clock.nowNs) < NS_PER_MS;
+    const isOver = !persists && faults.some(isNow);
+    const owner = this.#hosts.findIndex(({ control }) => control.holder !== undefined);
+    if (owner === this.#owner) return;
+    if (this.#owner >= 0 && !isOver) {
+      this.#violation(`the reservation of host ${this.#owner} is ${owner < 0 ? "nobody's" : `host ${owner}'s`} now`);
+    }
+    this.#owner = owner;
   }
 }
