@@ -12,11 +12,16 @@ import { LioArray } from "../rig/lib/lio.ts";
 import { test } from "../rig/lib/test.ts";
 import { Durations, generations, type Generation } from "./load.ts";
 import { FOLDER, Node, ONE, STEP_MS_MAX, TWO } from "./nodes.ts";
+import { PHASES } from "./phases.ts";
 
 const ROUNDS = Number(process.env["CLUSTER_ROUNDS"] ?? "3");
+const CHOSEN = new Set((process.env["CLUSTER_PHASES"] ?? PHASES.join(",")).split(","));
 /** Acknowledged writes that prove that a node writes. */
 const WRITES_MIN = 20;
-const ASK_MS = 1000;
+/** The members need the guest's only processor themselves; no figure depends on when we ask. */
+const ASK_MS = 2000;
+/** A step that takes longer says what it waits for, and after that how things stand. */
+const TELL_MS = 30_000;
 /** Paths that have failed often are marginal, so a unit need not become ok. */
 const BACK: ReadonlySet<UnitState> = new Set(["ok", "degraded", "preempted"]);
 const WRITER = join(process.cwd(), "test/cluster/writer.py");
@@ -24,8 +29,14 @@ const WRITER = join(process.cwd(), "test/cluster/writer.py");
 const array = new LioArray();
 const paths = new Durations("paths lost, until the other node's first write");
 const noticed = new Durations("paths lost, until the cluster could see it");
+const moved = new Durations("the cluster could see it, until the other node's first write");
 const power = new Durations("power lost, until the other node's first write");
 const split = new Durations("network cut, until the other node's first write");
+/** A test that --only may leave out. */
+function phase(name: (typeof PHASES)[number], title: string, body: () => Promise<void>): void {
+  if (CHOSEN.has(name)) test(title, body);
+}
+
 let nodes: { readonly one: Node; readonly two: Node };
 
 const other = (node: Node): Node => (node === nodes.one ? nodes.two : nodes.one);
@@ -94,17 +105,30 @@ const where = (): Node => (host(nodes.one) === "one" ? nodes.one : nodes.two);
 /** What happens, with the seconds since the guest's start. */
 const tell = (text: string): void => console.log(`    ${Math.round(performance.now() / 1000)} s: ${text}`);
 
+/** What the members have to say, for whoever waits for them. */
+async function standing(node: Node): Promise<string> {
+  const reservation = await node.reservation().catch(String);
+  const members = node.attempt("crm_mon", "-1rfA");
+  return `${node.facts.name}: ${JSON.stringify(reservation)}\n${members.stdout}${members.stderr}`;
+}
+
 /** Waits for what the cluster does; if it does not, says what its members have written about it. */
 async function wait(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
+  const began = performance.now();
+  let toldMs = began;
+  const asked = async (): Promise<boolean> => {
+    if (await isSo()) return true;
+    if (performance.now() - toldMs > TELL_MS) {
+      tell(`waits until ${what}`);
+      if (toldMs !== began) for (const node of [nodes.one, nodes.two]) console.log(await standing(node));
+      toldMs = performance.now();
+    }
+    return pause(ASK_MS, false);
+  };
   try {
-    // The members need the guest's only processor themselves.
-    const asked = async (): Promise<boolean> => (await isSo()) || (await pause(ASK_MS, false));
     await until(what, asked, STEP_MS_MAX);
   } catch (thrown) {
-    for (const node of [nodes.one, nodes.two]) {
-      console.log(node.attempt("crm_mon", "-1rfAm3").stdout, JSON.stringify(await node.reservation().catch(String)));
-      console.log(node.report());
-    }
+    for (const node of [nodes.one, nodes.two]) console.log(await standing(node), node.report());
     throw thrown;
   }
 }
@@ -122,11 +146,12 @@ async function writes(node: Node, before: number): Promise<Generation> {
 }
 
 /** The load goes on at the other node, after what has happened to `from` just now. */
-async function moves(durations: Durations, from: Node, before: number): Promise<void> {
+async function moves(durations: Durations, from: Node, before: number): Promise<number> {
   const beganMs = Date.now();
   const { firstMs } = await writes(other(from), before);
   tell(durations.add(firstMs - beganMs));
   await wait(`no process of ${from.facts.name} waits in the kernel`, () => from.stuck().length === 0);
+  return firstMs;
 }
 
 /** Both are members, and what failed is forgotten. */
@@ -145,9 +170,12 @@ async function together(): Promise<void> {
   }
 }
 
-/** No block holds what it may not hold; no writer has seen another one's write. */
-async function intact(): Promise<void> {
+const isUndisturbed = (): void =>
   assert.equal(existsSync(join(FOLDER, "writes-wrong")), false, "a writer has found somebody else's write");
+
+/** No writer has seen another one's write, and the load has a device. */
+async function intact(): Promise<void> {
+  isUndisturbed();
   const at = [nodes.one, nodes.two].find((node) => node.facts.name === host(node)) ?? nodes.one;
   const device = (await at.unit()).attachments[0]?.device ?? "";
   assert.match(device, /^\/dev\/nbd/);
@@ -184,12 +212,14 @@ test("two nodes form a cluster; both are registered, one of them writes", async 
 async function losesPaths(from: Node, before: number): Promise<void> {
   const beganMs = Date.now();
   from.setPaths(false);
-  await moves(paths, from, before);
-  tell(noticed.add(from.lostSinceMs() - beganMs));
+  const firstMs = await moves(paths, from, before);
+  const seenMs = from.lostSinceMs();
+  tell(noticed.add(seenMs - beganMs));
+  moved.add(firstMs - seenMs);
   from.setPaths(true);
 }
 
-test(`paths die, all of a node's: the other node goes on, ${ROUNDS} times in each direction`, async () => {
+phase("paths", `paths die, all of a node's: the other node goes on, ${ROUNDS} times in each direction`, async () => {
   for (let round = 0; round < 2 * ROUNDS; round++) {
     await together();
     await wait("it runs somewhere", () => host(nodes.one) !== null);
@@ -203,22 +233,26 @@ test(`paths die, all of a node's: the other node goes on, ${ROUNDS} times in eac
   }
 });
 
-test("what a node does without paths is its operator's choice: the other node goes on each time", async () => {
-  for (const choice of ["fail", "wait"] as const) {
-    for (const node of [nodes.one, nodes.two]) await node.setOnNoPath(choice);
-    await together();
-    const from = where();
-    const before = newest();
-    await writes(from, before - 1);
-    tell(`${from.facts.name} loses its paths, on_no_path = "${choice}"`);
-    await losesPaths(from, before);
-    await wait("its paths are back", async () => BACK.has((await from.unit()).state));
-    await intact();
-  }
-  for (const node of [nodes.one, nodes.two]) await node.setOnNoPath("fence");
-});
+phase(
+  "choices",
+  "what a node does without paths is its operator's choice: the other node goes on each time",
+  async () => {
+    for (const choice of ["fail", "wait"] as const) {
+      for (const node of [nodes.one, nodes.two]) await node.setOnNoPath(choice);
+      await together();
+      const from = where();
+      const before = newest();
+      await writes(from, before - 1);
+      tell(`${from.facts.name} loses its paths, on_no_path = "${choice}"`);
+      await losesPaths(from, before);
+      await wait("its paths are back", async () => BACK.has((await from.unit()).state));
+      await intact();
+    }
+    for (const node of [nodes.one, nodes.two]) await node.setOnNoPath("fence");
+  },
+);
 
-test("a node's power goes: it is fenced, the other node goes on, and it joins again", async () => {
+phase("power", "a node's power goes: it is fenced, the other node goes on, and it joins again", async () => {
   for (let round = 0; round < 2; round++) {
     await together();
     const from = where();
@@ -255,17 +289,21 @@ async function splits(active: Node): Promise<void> {
   await intact();
 }
 
-test("split brain: one node is fenced by its key, and only the other one writes, whichever wrote before", async () => {
-  await together();
-  // The loser (pcmk_delay_base says which one) is to write when it is cut off, so that the load has to move.
-  if (where() === nodes.two) {
-    const before = newest();
-    await losesPaths(nodes.two, before);
+phase(
+  "split",
+  "split brain: one node is fenced by its key, and only the other one writes, whichever wrote before",
+  async () => {
     await together();
-  }
-  await splits(nodes.one);
-  await splits(nodes.two);
-});
+    // The loser (pcmk_delay_base says which one) is to write when it is cut off, so that the load has to move.
+    if (where() === nodes.two) {
+      const before = newest();
+      await losesPaths(nodes.two, before);
+      await together();
+    }
+    await splits(nodes.one);
+    await splits(nodes.two);
+  },
+);
 
 test("at the end every block holds the last write that was acknowledged, or one begun after it", async () => {
   await together();
@@ -283,10 +321,10 @@ test("at the end every block holds the last write that was acknowledged, or one 
   );
   await wait("nobody writes", () => host(node) === null);
   node.inside(WRITER, "check", device);
-  await intact();
+  isUndisturbed();
   const all = generations();
   const done = all.reduce((sum, one) => sum + one.done, 0);
-  for (const durations of [noticed, paths, power, split]) console.log(`    ${durations.summary()}`);
+  for (const durations of [noticed, moved, paths, power, split]) console.log(`    ${durations.summary()}`);
   console.log(`    ${all.length} generations, ${done} acknowledged writes, all found`);
   for (const each of [nodes.one, nodes.two]) await each.powerOff();
 });

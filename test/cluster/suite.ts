@@ -1,10 +1,11 @@
-// npm run test:cluster [-- --rounds N] [--verbose]: two nodes with corosync and pacemaker in a guest of the rig, which share a unit. Takes long; before a
+// npm run test:cluster [-- --rounds N] [--only PHASES]: two nodes with corosync and pacemaker in a guest of the rig, which share a unit. Takes long; before a
 // release.
 
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { runMachine } from "../rig/machine.ts";
 import { ensurePackages, missingSentence, TEST_PACKAGES, type DebianPackage } from "../rig/packages.ts";
+import { PHASES } from "./phases.ts";
 
 const PACKAGES: readonly DebianPackage[] = [
   ...TEST_PACKAGES,
@@ -14,7 +15,14 @@ const PACKAGES: readonly DebianPackage[] = [
 ];
 const TIME_LIMIT_S = 4 * 3600;
 
-const { values } = parseArgs({ options: { rounds: { type: "string", default: "3" } } });
+const { values } = parseArgs({
+  options: { rounds: { type: "string", default: "3" }, only: { type: "string", default: PHASES.join(",") } },
+});
+const unknown = values.only.split(",").filter((name) => !PHASES.some((phase) => phase === name));
+if (unknown.length > 0 || !/^[1-9]\d*$/.test(values.rounds)) {
+  console.error(`usage: npm run test:cluster -- [--rounds N] [--only NAMES]; NAMES are some of ${PHASES.join(",")}`);
+  process.exit(2);
+}
 const missing = ensurePackages(PACKAGES);
 if (missing.length > 0) {
   console.error(missingSentence(missing, "test:cluster"));
@@ -28,7 +36,14 @@ const result = await runMachine({
   unitMib: 16,
   memoryMib: 2048,
   timeLimitS: TIME_LIMIT_S,
-  command: ["env", `CLUSTER_ROUNDS=${values.rounds}`, "node", "test/rig/guest.ts", "test/cluster/failover.ts"],
+  command: [
+    "env",
+    `CLUSTER_ROUNDS=${values.rounds}`,
+    `CLUSTER_PHASES=${values.only}`,
+    "node",
+    "test/rig/guest.ts",
+    "test/cluster/failover.ts",
+  ],
   stdout: process.stdout,
   stderr: process.stderr,
 });
