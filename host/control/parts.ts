@@ -136,7 +136,7 @@ export abstract class DaemonParts implements Context {
     this.attachments = new RememberedAttachments(reactor, this.connections, this.room, state, this.inventory, {
       report: logger.warning,
       relabel: (connection, label) => keeper?.relabel(connection, label),
-      changed: () => this.table?.update(this.effective.configuration),
+      changed: (device) => this.table?.deviceChanged(device, this.effective.configuration),
       offer: (unit) => this.targets.offerOf(unit),
     });
     this.targets = new ScsiTargets(this, logger.warning);

@@ -134,6 +134,16 @@ export class UnitTable {
     this.#lookAgain(new Set(changed.map(([identity]) => identity)), new Set(dropped));
   }
 
+  /**
+   * A unit has got a device, or lost it. Of nbd's devices the kernel itself says whose they are, but announces them before it does: udev may have
+   * looked too early, and looks once more.
+   * @param name the kernel's: nbd0
+   */
+  deviceChanged(name: string, configuration: Configuration): void {
+    if (!name.startsWith("nbd")) this.update(configuration);
+    else if (this.#isUdevThere()) askUdev(this.#parts.places.sysfs, name);
+  }
+
   #isTaken(unit: Unit, configuration: Configuration): boolean {
     if (unit.inUse !== null) return false;
     if (isOurs(unit)) return true;

@@ -40,8 +40,8 @@ export interface AttachmentCalls {
   readonly why?: WhyInUse;
   /** Records which device a connection belongs to. */
   readonly relabel?: (connection: number, label: ConnectionLabel) => void;
-  /** A unit has got or lost a device of ublk's or of the SCSI target's: udev is to know whose it is. */
-  readonly changed?: () => void;
+  /** A unit has got or lost a device, which has this name: udev is to know whose it is. */
+  readonly changed?: (device: string) => void;
   /** What a unit's SCSI device is made of. */
   readonly offer?: OfferOf;
 }
@@ -72,7 +72,7 @@ export class RememberedAttachments implements Attachments {
   readonly #state: State;
   readonly #inventory: Inventory;
   readonly #whyInUse: WhyInUse;
-  readonly #changed: () => void;
+  readonly #changed: (device: string) => void;
   /** Mirrors the state file's rows, so that a display reads no disk. */
   #rows: AttachmentRow[];
   /** Units detached by command: their configuration does not attach them again. */
@@ -311,9 +311,8 @@ export class RememberedAttachments implements Attachments {
     throw new ControlError("BUSY", what, { parameter: deviceOf(index), remedy });
   }
 
-  /** Of nbd's devices the kernel itself says whose they are. */
   #tell(index: number): void {
-    if (driverOf(index) !== "nbd") this.#changed();
+    this.#changed(nameOf(index));
   }
 
   async resize(unit: Unit): Promise<void> {

@@ -108,6 +108,18 @@ test("a unit we take is in both tables, and udev looks at its devices again, onc
   t.deepEqual(asked(), []);
 });
 
+test("udev looks once more at a device whose owner the nbd driver tells only after announcing it", (t) => {
+  const { inventory, table, lines, asked } = scene(t);
+  const { path } = addUnit(inventory);
+  appears(inventory, path);
+  const one = table();
+  one.update(ALL);
+  asked();
+  one.deviceChanged("nbd3", ALL);
+  t.deepEqual(asked(), ["nbd3"], "although nothing in the table has changed");
+  t.deepEqual(lines("run"), [LINE]);
+});
+
 test("a new name is written, and the block device gets it", (t) => {
   const { inventory, table, lines, asked } = scene(t);
   const { unit, path } = addUnit(inventory);
