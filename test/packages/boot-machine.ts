@@ -34,16 +34,17 @@ export class Booted implements AsyncDisposable {
   readonly #machine: ChildProcess;
   readonly #disks: readonly string[];
 
-  constructor({ folder, initials, root, data, swap }: Files, name: string, options: Options) {
+  constructor({ folder, initials, root, data, swap, volume }: Files, name: string, options: Options) {
     const { words, maker = "initramfs-tools", isNext = false } = options;
-    const [rootDisk = "", dataDisk = "", swapDisk = ""] = ["a", "b", "c"].map((disk) => join(folder, `disk-${disk}`));
-    this.#disks = [rootDisk, dataDisk];
-    for (const [from, to] of isNext ? [] : Object.entries({ [root]: rootDisk, [data]: dataDisk, [swap]: swapDisk })) {
-      run("cp", "--sparse=always", from, to);
-    }
+    const copies = [root, data, swap, volume].map((from, at) => {
+      const letter = "abcd".charAt(at);
+      return { from, to: join(folder, `disk-${letter}`), word: `ubd${letter}=${join(folder, `disk-${letter}`)}` };
+    });
+    this.#disks = copies.slice(0, 2).map(({ to }) => to);
+    for (const { from, to } of isNext ? [] : copies) run("cp", "--sparse=always", from, to);
     this.#log = join(folder, `${name}.log`);
     const output = openSync(this.#log, "w");
-    const disks = [`initrd=${initials[maker]}`, `ubda=${rootDisk}`, `ubdb=${dataDisk}`, `ubdc=${swapDisk}`, "rw"];
+    const disks = [`initrd=${initials[maker]}`, ...copies.map(({ word }) => word), "rw"];
     const serial = [
       "con=null",
       "con0=null,fd:1",

@@ -15,6 +15,7 @@ const PACKAGES = [
   "dracut-core",
   "e2fsprogs",
   "dmsetup",
+  "lvm2",
   "libstdc++6",
   "zstd",
 ];
@@ -38,11 +39,16 @@ name = "data"
 [[units]]
 identity = "naa.6001405000000000000000000000500c"
 name = "swap"
+[[units]]
+identity = "naa.6001405000000000000000000000500d"
+name = "volume"
 `;
 /** As a daemon that ran before has left it: by it udev knows the paths, so that nothing is mounted over one of them. */
-const TABLE = ["a\troot", "b\tdata", "c\tswap"]
+const TABLE = ["a\troot", "b\tdata", "c\tswap", "d\tvolume"]
   .map((unit) => `naa.6001405000000000000000000000500${unit}\tLIO-ORG\tIBLOCK\t\n`)
   .join("");
+/** Nor is the inside of the array LVM's business. */
+const LVM = 'devices {\n\tglobal_filter = [ "r|^/dev/mapper/path|", "r|^/dev/dm-|", "r|^/dev/ubd|" ]\n}\n';
 /** What the test brings into the tree: from, to, mode. */
 const FILES = [
   ["array-hook", "etc/initramfs-tools/hooks/array", 0o755],
@@ -82,6 +88,7 @@ function makeTree(tree: string): void {
   put("etc/pathmanager/units", TABLE);
   put("etc/default/pathmanager", "INITRAMFS=yes\n");
   put("etc/fstab", FSTAB);
+  put("etc/lvm/lvmlocal.conf", LVM);
   for (const point of ["srv/data", "srv/bound"]) mkdirSync(join(tree, point));
   for (const [from, to, mode] of FILES) {
     put(to, readFileSync(join(project, "test/packages/boot", from), "utf8"));
@@ -105,6 +112,8 @@ export interface Files {
   readonly root: string;
   readonly data: string;
   readonly swap: string;
+  /** Empty: a machine makes a volume group on it. */
+  readonly volume: string;
 }
 
 export function makeFiles(folder: string): Files {
@@ -117,16 +126,20 @@ export function makeFiles(folder: string): Files {
   chroot(tree, "dracut", "--quiet", "--no-hostonly", "--no-early-microcode", "--no-compress", "/dracut", release);
   dracutCarriesTheSame(tree);
   run("mv", join(tree, "dracut"), initials.dracut);
-  const [root = "", data = "", swap = ""] = ["root", "data", "swap"].map((name) => join(folder, name));
+  const [root = "", data = "", swap = "", volume = ""] = ["root", "data", "swap", "volume"].map((name) =>
+    join(folder, name),
+  );
   run("mke2fs", "-q", "-t", "ext4", "-d", tree, root, "1400M");
   rmSync(tree, { recursive: true });
   mkdirSync(join(tree, "bound"), { recursive: true });
   run("mke2fs", "-q", "-t", "ext4", "-U", UUID, "-d", tree, data, "64M");
   rmSync(tree, { recursive: true });
-  writeFileSync(swap, "");
-  run("truncate", "--size=64M", swap);
+  for (const disk of [swap, volume]) {
+    writeFileSync(disk, "");
+    run("truncate", "--size=64M", disk);
+  }
   run("mkswap", "--quiet", "--uuid", SWAP_UUID, swap);
-  return { folder, initials, root, data, swap };
+  return { folder, initials, root, data, swap, volume };
 }
 
 /** dracut's module puts the same tree into its image, and calls it before udev sees the disks. */

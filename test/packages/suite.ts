@@ -1,10 +1,11 @@
-// npm run test:packages [-- quick|systemd|steps|arm64|boot]: without a word all of them.
+// npm run test:packages [-- quick|systemd|steps|arm64|boot [CASE]]: without a word all of them.
 //
 //   quick    builds the packages, installs them in roots of their own with the real dpkg and rpm, upgrades and removes them; runs the image; in the gate
 //   systemd  builds them twice, which must give the same bytes; Debian's in a guest of the rig, under systemd and verified load
 //   steps    types what the operator's guide says between the package and a mounted file system, and nothing else; in a guest under systemd
 //   arm64    builds those for arm64, cross-compiled, whose programs run under qemu-user
-//   boot     a machine of Debian's packages boots from a unit, by the initramfs that its own initramfs-tools makes, and goes off under load
+//   boot     a machine of Debian's packages boots from a unit, by the initramfs that its own initramfs-tools makes, and goes off under load; a
+//            second word runs the cases with it in their names
 
 import { createHash } from "node:crypto";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
@@ -94,7 +95,7 @@ async function steps(): Promise<boolean> {
 
 async function boot(): Promise<boolean> {
   buildPackages(built, "--quick");
-  return boots();
+  return boots(process.argv[3]);
 }
 
 const PARTS: Readonly<
