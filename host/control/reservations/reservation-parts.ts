@@ -114,13 +114,14 @@ function keyedAs(keys: ReservationKeys, unit: Unit): string {
   return isFormer ? former : unit.identity.text;
 }
 
-/** Takes a path's key back. What was registered for all target ports some arrays take back only for all of them (LIO). */
-export const unregistering = (key: string, { allTargetPorts }: Pick<Registration, "allTargetPorts">): ReserveOut => ({
-  action: "register",
-  key,
-  serviceActionKey: NO_KEY,
-  allTargetPorts,
-});
+/**
+ * Takes a path's key back. What was registered for all target ports some arrays take back only for all of them (LIO); and without
+ * APTPL the device would forget all hosts' keys with the power (SPC-4 5.13.5: the last registration decides).
+ */
+export const unregistering = (
+  key: string,
+  { aptpl, allTargetPorts }: Pick<Registration, "aptpl" | "allTargetPorts">,
+): ReserveOut => ({ action: "register", key, serviceActionKey: NO_KEY, aptpl, allTargetPorts });
 
 export const registrationOf = ({ keys }: Pick<Parts, "keys">, unit: Unit): Registration | null =>
   keys.of(keyedAs(keys, unit));

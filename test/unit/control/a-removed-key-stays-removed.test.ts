@@ -133,3 +133,17 @@ for (const { name, type, body } of OPERATIONS) {
     t.true(preemptions >= 2, `${preemptions} preemptions`);
   });
 }
+
+test("a host that leaves does not let the device forget the other hosts' keys with the power", async (t) => {
+  const daemon = await TestDaemon.start(t, ONE.replace("paths = 4", "paths = 2"));
+  const { reactor } = daemon.daemon;
+  // The other host has the last path.
+  const command: Command = (_, ...rest) => reactor.arrayCommand(1, ...rest);
+  await order(daemon, t, { action: "register", serviceActionKey: OURS, aptpl: true });
+  t.is(await other(command, { action: "register-ignore", key: "0x0", serviceActionKey: THEIRS, aptpl: true }), 0);
+  await order(daemon, t, { action: "register", serviceActionKey: "0x0" });
+  await daemon.change(t, "POST", "/v1/array/faults", { fault: { kind: "power-loss" } });
+  // A unit attention comes first.
+  for (let tries = 0; tries < 3; tries++) await command(OTHER, reserveInCdb("keys", 1024), 1024);
+  t.deepEqual(await keysAt(command), [THEIRS]);
+});
