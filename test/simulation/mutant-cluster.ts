@@ -109,7 +109,7 @@ export const clusterMutants: readonly Mutant[] = [
     file: "path/registration.ts",
     find: "(unit.draining !== 0 && unit.harmful !== 0)",
     replace: "(unit.draining !== 0 && unit.harmful > 99)",
-    first: 130,
+    first: 760,
   },
   {
     name: "preempted-goes-on",
