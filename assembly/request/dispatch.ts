@@ -292,7 +292,8 @@ export function issue(command: Command, slot: u32): void {
   if (command.pieceBytes >= LARGE_BYTES && command.method <= METHOD_UNMAP) paceBegin(unit, command);
   stallArm(unit, command);
   // Behind a command that may take long nothing waits for what the device has to tell.
-  if (path.inFlight >= path.depth || (registrationUnheard(path) && !isLong(command.method))) unit.full |= (<u32>1) << slot;
+  if (path.inFlight >= path.depth || (registrationUnheard(path) && !isLong(command.method)))
+    unit.full |= (<u32>1) << slot;
   command.note = unit.selection.started(slot, command.bufferBytes, command.method !== METHOD_READ, now);
   const tag = makeTag(TAG_COMMAND, command.generation, command.index);
   submit(path.arrayPort !== 0, OP_SCSI, 0, tag, path.port, changetype<usize>(command), 0);

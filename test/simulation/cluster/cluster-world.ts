@@ -163,7 +163,8 @@ export class ClusterWorld {
     this.#advance(this.#clock.nowNs + LAST_MS * NS_PER_MS, () => this.#hosts.every(({ open }) => open === 0));
     for (const host of this.#hosts) {
       if (host.open > 0) this.#violation(`host ${host.number}: ${host.open} of the last requests are not answered`);
-      if (host.control.isOwner && host.errors !== before[host.number]) this.#violation(`host ${host.number}: the last requests failed`);
+      if (host.control.isOwner && host.errors !== before[host.number])
+        this.#violation(`host ${host.number}: the last requests failed`);
       host.account();
     }
   }

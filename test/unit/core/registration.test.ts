@@ -36,15 +36,8 @@ const writes = (s: Scene): number[] =>
   s.seen.filter(({ operation }) => operation === WRITE_16 || operation === WRITE_10).map(({ port }) => port);
 
 const ATTENTIONS: readonly (readonly [number, number, number])[] = [
-  [0x29, 0x00, abi.REGISTRATION_RESET],
-  [0x29, 0x01, abi.REGISTRATION_RESET],
-  [0x29, 0x02, abi.REGISTRATION_RESET],
-  [0x29, 0x03, abi.REGISTRATION_RESET],
-  [0x29, 0x04, abi.REGISTRATION_RESET],
-  [0x29, 0x07, abi.REGISTRATION_RESET],
-  [0x2a, 0x03, abi.REGISTRATION_PREEMPTED],
-  [0x2a, 0x04, abi.REGISTRATION_PREEMPTED],
-  [0x2a, 0x05, abi.REGISTRATION_PREEMPTED],
+  ...[0, 1, 2, 3, 4, 7].map((ascq) => [0x29, ascq, abi.REGISTRATION_RESET] as const),
+  ...[3, 4, 5].map((ascq) => [0x2a, ascq, abi.REGISTRATION_PREEMPTED] as const),
 ];
 
 for (const [asc, ascq, why] of ATTENTIONS) {
@@ -137,7 +130,10 @@ test("a path that has answered a moment ago gets all there is at once", (t) => {
   s.faults.set(0, ({ check: isCheck }) => (isCheck ? undefined : "hang"));
   for (let cookie = 2n; cookie <= 9n; cookie++) write(s, cookie);
   s.host.settle();
-  t.deepEqual(writes(s), Array.from({ length: 9 }, () => 0));
+  t.deepEqual(
+    writes(s),
+    Array.from({ length: 9 }, () => 0),
+  );
 });
 
 test("a first command that is lost holds nobody up for long: an answered check lets the others through", (t) => {
@@ -157,9 +153,8 @@ test("what a reset tells behind a preemption does not hide it from control", (t)
   const untold = [check(6, 0x2a, 5), check(6, 0x29, 0)];
   s.faults.set(0, ({ cdb }) => (cdb[0] === TUR || cdb[0] === INQUIRY ? untold.shift() : undefined));
   s.host.advance(20_000);
-  t.deepEqual([...new Set(asked(s).filter((event) => event.path === path(s, 0)).map(({ arg0 }) => arg0))], [
-    abi.REGISTRATION_PREEMPTED,
-  ]);
+  const whys = asked(s).flatMap((event) => (event.path === path(s, 0) ? [event.arg0] : []));
+  t.deepEqual([...new Set(whys)], [abi.REGISTRATION_PREEMPTED]);
 });
 
 test("a check that was sent for an earlier grant proves nothing for a later one", (t) => {
