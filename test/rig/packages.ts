@@ -43,6 +43,7 @@ export const TEST_PACKAGES: readonly DebianPackage[] = [
   { package: "udisks2", program: "udisksctl" },
   { package: "fdisk", program: "sfdisk" },
   { package: "lvm2", program: "pvcreate" },
+  { package: "bcache-tools", program: "make-bcache" },
   { package: "rsyslog", program: "rsyslogd" },
   { package: "snmptrapd", program: "snmptrapd" },
   { package: "fence-agents", program: "fence_mpath" },

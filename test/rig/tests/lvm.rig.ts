@@ -7,7 +7,7 @@ import { UeventMonitor, type Uevent } from "../../../host/native/index.ts";
 import { until } from "../../until.ts";
 import { attempt, run, start } from "../lib/command.ts";
 import { LioArray } from "../lib/lio.ts";
-import { Daemon, getlun, mustPathctl } from "../lib/pathmanager.ts";
+import { Daemon, getlun, mustPathctl, pathctl } from "../lib/pathmanager.ts";
 import { afterwards, test, type Rig } from "../lib/test.ts";
 import { installRules, propertiesOf, settle, startUdev } from "../lib/udev.ts";
 
@@ -35,6 +35,16 @@ const completed = (events: readonly Uevent[], device: RegExp): (string | undefin
   events
     .filter(({ action, byUdev, devpath }) => action === "add" && byUdev && device.test(devpath))
     .map(({ properties }) => properties["LVM_VG_NAME_COMPLETE"]);
+
+/** Whether a program has asked udev to look at the device again. */
+const isAsked = ({ action, byUdev, properties }: Uevent): boolean =>
+  action === "change" && !byUdev && properties["SYNTH_UUID"] !== undefined;
+
+/** What bcache's devices lie on. */
+const cached = (): string[] =>
+  readdirSync("/sys/block")
+    .filter((name) => name.startsWith("bcache"))
+    .flatMap((name) => readdirSync(join("/sys/block", name, "slaves")));
 
 async function attached(): Promise<void> {
   mustPathctl("attach", "0");
@@ -77,6 +87,7 @@ test("after a start of the daemon it is all there, and still once", async () => 
   await until("lvm's rules have activated the volume", () => existsSync("/dev/volumes/data"));
   await until("udev has told of it", () => completed(events, /\/nbd\d+$/).length > 0);
   assert.deepEqual(completed(events, /\/nbd\d+$/), ["volumes"]);
+  assert.equal(events.filter(isAsked).length, 1, "udev looks once more when the driver has said whose the device is");
   run("mount", "/dev/volumes/data", FOLDER);
   assert.equal(run("cat", `${FOLDER}/file`).trim(), "kept");
   run("umount", FOLDER);
@@ -145,6 +156,32 @@ test("an md array on our device is found there, not on a path", () => {
   run("udevadm", "control", "--stop-exec-queue");
   for (const name of arrays) run("mdadm", "--stop", join("/dev", name));
   run("mdadm", "--zero-superblock", DEVICE);
+  run("udevadm", "control", "--start-exec-queue");
+});
+
+test("bcache on our device is found there, not on a path, and again when it is attached again", async () => {
+  run("modprobe", "bcache");
+  run("make-bcache", "--bdev", DEVICE);
+  const nbd = basename(realpathSync(DEVICE));
+  await until("bcache has our device", () => cached().includes(nbd));
+  for (const path of [0, 1]) {
+    run("udevadm", "trigger", "--action=add", "--settle", array.disk(path, 0).sd);
+  }
+  assert.deepEqual(cached(), [nbd]);
+  const refused = pathctl("detach", "0");
+  assert.match(refused.stderr, /used by bcache/, refused.stdout);
+  const stop = async (): Promise<void> => {
+    run("sh", "-c", `echo 1 > /sys/block/${nbd}/bcache/stop`);
+    await until("bcache has let it go", () => cached().length === 0);
+  };
+  await stop();
+  settle();
+  await detached();
+  await attached();
+  await until("bcache has it again", () => cached().includes(nbd));
+  run("udevadm", "control", "--stop-exec-queue");
+  await stop();
+  run("wipefs", "--quiet", "--all", DEVICE);
   run("udevadm", "control", "--start-exec-queue");
 });
 
