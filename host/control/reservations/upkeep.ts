@@ -148,12 +148,7 @@ async function anew(parts: Parts, path: Path, own: Registration): Promise<void> 
 }
 
 /** Another host has taken the unit away from this one. */
-async function preempted(
-  parts: Parts,
-  unit: Unit,
-  own: Registration,
-  keys: readonly string[],
-): Promise<"preempted"> {
+async function preempted(parts: Parts, unit: Unit, own: Registration, keys: readonly string[]): Promise<"preempted"> {
   await parts.gate.stop(unit, true);
   keep(parts, unit, { ...own, state: "preempted", type: null, holder: null });
   const others = keys.length === 0 ? "none" : [...new Set(keys)].slice(0, KEYS_TOLD_MAX).join(" ");
