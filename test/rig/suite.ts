@@ -1,6 +1,7 @@
-// npm run test:rig [-- [--long] [PATTERN]]: boots one guest per file of test/rig/tests and runs the file's tests in it; as many guests
+// npm run test:rig [-- [--long] [--budget S] [PATTERN]]: boots one guest per file of test/rig/tests and runs the file's tests in it; as many guests
 // at once as the machine has processors, at most GUESTS_MAX, because a guest uses only one processor. A test without a
 // report, because its guest died or ran out of time, has failed. --long: those of test/rig/long, which take too long for every change.
+// --budget: after S seconds no further file is begun but the essential ones; those that were not run are named.
 
 import { readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
@@ -13,7 +14,10 @@ import { runMachine, type MachineResult } from "./machine.ts";
 import { ensurePackages, missingSentence, TEST_PACKAGES, VIRTUAL_PACKAGES } from "./packages.ts";
 
 const project = fileURLToPath(new URL("../..", import.meta.url)).replace(/\/$/, "");
-const { values: options, positionals } = parseArgs({ allowPositionals: true, options: { long: { type: "boolean" } } });
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { long: { type: "boolean" }, budget: { type: "string" } },
+});
 const folder = join(project, "test", "rig", options.long === true ? "long" : "tests");
 /** Maximum number of guests at once. Each takes up to 1.5 GiB of memory. */
 const GUESTS_MAX = 4;
@@ -87,6 +91,10 @@ async function runFile({ name, rig, tests }: TestFile, signal: AbortSignal): Pro
   return failed.length > 0 ? failed : tests.slice(-1);
 }
 
+/** The essential first, and of those the longest, so that no single guest runs on at the end. */
+const byRank = (a: TestFile, b: TestFile): number =>
+  Number(b.rig.isEssential ?? false) - Number(a.rig.isEssential ?? false) || b.rig.timeLimitS - a.rig.timeLimitS;
+
 async function main(): Promise<number> {
   const missing = ensurePackages([...TEST_PACKAGES, ...VIRTUAL_PACKAGES]);
   if (missing.length > 0) {
@@ -99,21 +107,29 @@ async function main(): Promise<number> {
     console.error(`rig: no file of ${folder} has "${pattern}" in its name`);
     return 2;
   }
+  const budgetS = Number(options.budget ?? Number.POSITIVE_INFINITY);
+  if (Number.isNaN(budgetS)) {
+    console.error(`rig: --budget ${options.budget} is no number; give seconds`);
+    return 2;
+  }
   const interrupt = new AbortController();
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => interrupt.abort());
   const files: TestFile[] = [];
   for (const name of names.toSorted()) files.push(await load(name));
   const failed: string[] = [];
-  // The longest first, so that no single guest runs on at the end.
-  const rest = files.toSorted((a, b) => b.rig.timeLimitS - a.rig.timeLimitS);
+  const queue = files.toSorted(byRank);
+  const rest: TestFile[] = [];
   const work = async (): Promise<void> => {
-    for (let file = rest.shift(); file !== undefined; file = rest.shift()) {
-      failed.push(...(await runFile(file, interrupt.signal)));
+    for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
+      if (performance.now() > budgetS * 1000 && file.rig.isEssential !== true) rest.push(file);
+      else failed.push(...(await runFile(file, interrupt.signal)));
     }
   };
   await Promise.all(Array.from({ length: Math.min(GUESTS_MAX, availableParallelism()) }, work));
-  const total = files.reduce((sum, file) => sum + file.tests.length, 0);
-  console.log(`${total - failed.length} passed, ${failed.length} failed`);
+  if (rest.length > 0) console.log(`not run, as ${budgetS} s were over: ${rest.map(({ name }) => name).join(" ")}`);
+  const count = (some: readonly TestFile[]): number => some.reduce((sum, file) => sum + file.tests.length, 0);
+  const left = rest.length === 0 ? "" : `, ${count(rest)} not run`;
+  console.log(`${count(files) - count(rest) - failed.length} passed, ${failed.length} failed${left}`);
   return failed.length === 0 ? 0 : 1;
 }
 

@@ -1,4 +1,4 @@
-// npm run simulate -- --seeds N [--seed S] [--cluster | --reactors] [--json] [--trace] [--mutants [NAME]]
+// npm run simulate -- --seeds N [--seed S] [--cluster | --reactors] [--json] [--trace] [--mutants [--only NAME] [--budget S]]
 //
 // Runs N worlds from seed S on (default: 1000 from 1); --cluster: those of two hosts that share a unit by reservations; --reactors: those of a host with several reactors. Prints how many failed, and for each failed seed the command that
 // replays it. Exits with status 1 when one failed, 2 when the arguments are wrong.
@@ -17,7 +17,7 @@ const wasm = join(root, "build", "core.wasm");
 function usage(problem: string): never {
   console.error(`simulate: ${problem}`);
   console.error(
-    "usage: npm run simulate -- [--seeds N] [--seed S] [--cluster | --reactors] [--json] [--trace] [--mutants [--only NAME]]",
+    "usage: npm run simulate -- [--seeds N] [--seed S] [--cluster | --reactors] [--json] [--trace] [--mutants [--only NAME] [--budget S]]",
   );
   process.exit(2);
 }
@@ -68,6 +68,7 @@ function parse(): {
   trace: boolean;
   mutants: boolean;
   only?: string | undefined;
+  budget?: string | undefined;
 } {
   try {
     const { values } = parseArgs({
@@ -80,6 +81,7 @@ function parse(): {
         trace: { type: "boolean", default: false },
         mutants: { type: "boolean", default: false },
         only: { type: "string" },
+        budget: { type: "string" },
       },
     });
     return values;
@@ -93,8 +95,11 @@ const first = whole("seed", options.seed, 1);
 if (options.cluster && options.reactors) usage("--cluster and --reactors are different worlds; give one of them");
 const worlds = options.cluster ? "cluster" : options.reactors ? "reactors" : "ordinary";
 if (options.trace) trace(first, worlds);
-else if (options.mutants) process.exitCode = await runMutants(whole("seeds", options.seeds, 2000), options.only);
-else {
+else if (options.mutants) {
+  const budgetS = Number(options.budget ?? Number.POSITIVE_INFINITY);
+  if (Number.isNaN(budgetS)) usage(`--budget ${options.budget} is no number; give seconds`);
+  process.exitCode = await runMutants(whole("seeds", options.seeds, 2000), options.only, budgetS);
+} else {
   const seeds = whole("seeds", options.seeds, 1000);
   const summary = await runSeeds({
     wasm,

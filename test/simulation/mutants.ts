@@ -70,25 +70,28 @@ async function caught(mutant: Mutant, seeds: number): Promise<boolean> {
   return failed !== undefined;
 }
 
-/** Runs all mutants (or the named one). Prints a line for each; returns the exit status. */
-export async function runMutants(seeds: number, only: string | undefined): Promise<number> {
+/** Runs all mutants (or the named one), none after `budgetS` seconds. Prints a line for each; returns the exit status. */
+export async function runMutants(seeds: number, only: string | undefined, budgetS: number): Promise<number> {
   const chosen = mutants.filter((mutant) => only === undefined || mutant.name === only);
   if (chosen.length === 0) {
     console.error(`simulate: there is no mutant "${only}"; there are ${mutants.map((m) => m.name).join(", ")}`);
     return 2;
   }
   const began = performance.now();
+  const isLate = (): boolean => performance.now() - began > budgetS * 1000;
   const rest = [...chosen];
+  const next = (): Mutant | undefined => (isLate() ? undefined : rest.shift());
   let survivors = 0;
   const work = async (): Promise<void> => {
-    for (let mutant = rest.shift(); mutant !== undefined; mutant = rest.shift()) {
+    for (let mutant = next(); mutant !== undefined; mutant = next()) {
       if (!(await caught(mutant, seeds))) survivors++;
     }
   };
   await Promise.all(Array.from({ length: availableParallelism() }, work));
   const seconds = ((performance.now() - began) / 1000).toFixed(1);
   console.log(
-    `mutants ${chosen.length}, caught ${chosen.length - survivors}, survived ${survivors}, took ${seconds} s`,
+    `mutants ${chosen.length}, caught ${chosen.length - rest.length - survivors}, survived ${survivors}, took ${seconds} s`,
   );
+  if (rest.length > 0) console.log(`not run, as ${budgetS} s were over: ${rest.map(({ name }) => name).join(" ")}`);
   return survivors > 0 ? 1 : 0;
 }

@@ -12,6 +12,8 @@ export interface Rig {
   readonly unitMib?: number;
   readonly memoryMib?: number;
   readonly timeLimitS: number;
+  /** Run first, and in any case where the suite is given a budget of time. */
+  readonly isEssential?: true;
   /** Done on the host before the guest is booted: what has to be compiled is compiled there. */
   readonly prepare?: () => void;
 }

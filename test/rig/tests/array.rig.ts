@@ -7,7 +7,7 @@ import { LioArray } from "../lib/lio.ts";
 import { CONTROLLERS } from "../lib/stores.ts";
 import { afterwards, test, type Rig } from "../lib/test.ts";
 
-export const rig: Rig = { array: "lio", units: 2, paths: 4, timeLimitS: 90 };
+export const rig: Rig = { array: "lio", units: 2, paths: 4, timeLimitS: 90, isEssential: true };
 
 const array = new LioArray();
 

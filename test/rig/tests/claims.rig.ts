@@ -8,7 +8,7 @@ import { Daemon, getlun } from "../lib/pathmanager.ts";
 import { deleteDevice } from "../lib/scsi.ts";
 import { afterwards, test, type Rig } from "../lib/test.ts";
 
-export const rig: Rig = { array: "lio", units: 2, paths: 2, timeLimitS: 150 };
+export const rig: Rig = { array: "lio", units: 2, paths: 2, timeLimitS: 150, isEssential: true };
 
 const CONFIGURATION = 'devices = "all"\npolicy = "static"\n';
 const FOLDER = "/mnt/claims";

@@ -9,7 +9,7 @@ import { LioArray } from "../lib/lio.ts";
 import { Daemon, getlun, mustPathctl, NBD_SOCKET } from "../lib/pathmanager.ts";
 import { afterwards, test, type Rig } from "../lib/test.ts";
 
-export const rig: Rig = { array: "lio", paths: 4, timeLimitS: 900 };
+export const rig: Rig = { array: "lio", paths: 4, timeLimitS: 900, isEssential: true };
 
 const CONFIGURATION = `
 devices = "all"

@@ -6,7 +6,7 @@ import { run } from "../lib/command.ts";
 import { LioArray } from "../lib/lio.ts";
 import { afterwards, test, type Rig } from "../lib/test.ts";
 
-export const rig: Rig = { array: "lio", timeLimitS: 90 };
+export const rig: Rig = { array: "lio", timeLimitS: 90, isEssential: true };
 
 const disk = (): string => new LioArray().device(0, 0)?.sd ?? assert.fail("the path has no disk");
 

@@ -10,7 +10,7 @@ import { LioArray } from "../lib/lio.ts";
 import { Daemon, getlun, mustPathctl } from "../lib/pathmanager.ts";
 import { afterwards, test, type Rig } from "../lib/test.ts";
 
-export const rig: Rig = { array: "lio-mapped", paths: 4, timeLimitS: 150 };
+export const rig: Rig = { array: "lio-mapped", paths: 4, timeLimitS: 150, isEssential: true };
 
 const DEVICE = "/dev/nbd0";
 const BYTES = 4096;

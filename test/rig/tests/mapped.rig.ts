@@ -5,7 +5,7 @@ import { attempt, run, start } from "../lib/command.ts";
 import { LioArray } from "../lib/lio.ts";
 import { afterwards, test, type Rig } from "../lib/test.ts";
 
-export const rig: Rig = { array: "lio-mapped", paths: 4, timeLimitS: 90 };
+export const rig: Rig = { array: "lio-mapped", paths: 4, timeLimitS: 90, isEssential: true };
 
 const array = new LioArray();
 // Functions, because the suite loads this file outside the guest, too, to learn the tests' names.

@@ -11,7 +11,7 @@ import { run } from "../lib/command.ts";
 import { OPTS, ScsiDebug } from "../lib/scsi-debug.ts";
 import { afterwards, test, type Rig } from "../lib/test.ts";
 
-export const rig: Rig = { array: "scsi_debug", units: 1, paths: 2, timeLimitS: 120 };
+export const rig: Rig = { array: "scsi_debug", units: 1, paths: 2, timeLimitS: 120, isEssential: true };
 
 const DID_TIME_OUT = 3;
 

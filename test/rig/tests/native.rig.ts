@@ -9,7 +9,7 @@ import { LioArray } from "../lib/lio.ts";
 import { BLOCK_BYTES, Initiator, inquiry, read, TEST_UNIT_READY, write, type Outcome } from "../lib/ports.ts";
 import { afterwards, test, type Rig } from "../lib/test.ts";
 
-export const rig: Rig = { array: "lio", units: 2, paths: 4, timeLimitS: 120 };
+export const rig: Rig = { array: "lio", units: 2, paths: 4, timeLimitS: 120, isEssential: true };
 
 const GOOD = { result: 0, status: 0, hostStatus: 0, sense: "", residual: 0 };
 const DID_NO_CONNECT = 1;

@@ -19,7 +19,7 @@ import { run } from "../lib/command.ts";
 import { readText } from "../lib/files.ts";
 import { afterwards, test, type Rig } from "../lib/test.ts";
 
-export const rig: Rig = { array: "none", timeLimitS: 60 };
+export const rig: Rig = { array: "none", timeLimitS: 60, isEssential: true };
 
 const REQUEST_BYTES = 28;
 const SIZE = 1 << 20;

@@ -15,7 +15,7 @@ import { LioArray } from "../lib/lio.ts";
 import { Daemon } from "../lib/pathmanager.ts";
 import { afterwards, test, type Rig } from "../lib/test.ts";
 
-export const rig: Rig = { array: "lio", paths: 4, timeLimitS: 200 };
+export const rig: Rig = { array: "lio", paths: 4, timeLimitS: 200, isEssential: true };
 
 const FOLDER = "/tmp/receivers";
 const SYSLOG_PORT = 6514;

@@ -16,7 +16,7 @@ import { Daemon, mustPathctl } from "../lib/pathmanager.ts";
 import { scsiDevices } from "../lib/scsi.ts";
 import { test, type Rig } from "../lib/test.ts";
 
-export const rig: Rig = { array: "lio", paths: 4, timeLimitS: 240 };
+export const rig: Rig = { array: "lio", paths: 4, timeLimitS: 240, isEssential: true };
 
 const OTHER = 3;
 const OURS = [0, 1, 2];
