@@ -145,6 +145,7 @@ export const clusterMutants: readonly Mutant[] = [
     file: "answer/attention.ts",
     find: "    if (registrantsSet(path.unit, 0)) unitRefresh(path.unit, REASON_RESERVATION, shown, 0);\n",
     replace: "",
+    first: 1281,
   },
   {
     name: "balances-in-cluster-mode",
