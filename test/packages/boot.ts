@@ -95,6 +95,9 @@ async function settingsStay(files: Files): Promise<void> {
   console.log("ok - root on a unit: a path that a command disabled is disabled after the next boot");
 }
 
+/** How long the kernel keeps what is asked of a device of ours when no daemon serves it any more. */
+const DEAD_DAEMON_MS = 300_000;
+
 /** A volume of LVM that lies on a unit is mounted after the next boot, by nothing but a line in fstab. */
 async function volumeComesBack(files: Files): Promise<void> {
   const ways = { root: ["root=/dev/pathmanager/root"], data: ["root=/dev/ubda", "array=late", "nopathmanager"] };
@@ -107,7 +110,9 @@ async function volumeComesBack(files: Files): Promise<void> {
     ] as const) {
       const options = { words: [...words, word], isNext: boot === "has" };
       await using machine = new Booted(files, `${way}-${boot}-volume`, options);
-      took.push(await machine.powersOff());
+      const offMs = await machine.powersOff();
+      assert.ok(offMs < DEAD_DAEMON_MS, `off in ${inSeconds(offMs)}: something waited for a daemon that had gone`);
+      took.push(offMs);
       isWhole(machine.console, way === "root" ? FROM_UNIT : /check: \/ is \/dev\/ubda/);
       assert.match(told(machine.console), /check: \/srv\/volume is \/dev\/mapper\/volumes-data, kept/);
       if (way === "data") goesDownInOrder(machine.console, "Unmounted srv-volume.mount");
