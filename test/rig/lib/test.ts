@@ -11,6 +11,7 @@ export interface Rig {
   readonly paths?: number;
   readonly unitMib?: number;
   readonly memoryMib?: number;
+  /** Ample on a quiet machine; the suite gives a busy one more. */
   readonly timeLimitS: number;
   /** Run first, and in any case where the suite is given a budget of time. */
   readonly isEssential?: true;
