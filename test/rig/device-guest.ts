@@ -6,7 +6,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { until } from "../until.ts";
 import { run } from "./lib/command.ts";
-import { runFio } from "./lib/fio.ts";
+import { countedLoad } from "./lib/fio.ts";
 import { scsiDevices } from "./lib/scsi.ts";
 
 const MIB = 64;
@@ -116,20 +116,7 @@ interface Result {
 
 async function load({ device, pid }: Served, rw: string, depth: number, ios: number): Promise<Result> {
   const [before, idle, begin] = [processorNs(pid), idleTicks(), performance.now()];
-  const result = await runFio({
-    name: "bench",
-    filename: device,
-    rw,
-    bs: "4k",
-    size: "32m",
-    io_size: "1g",
-    number_ios: ios,
-    direct: 1,
-    ioengine: "libaio",
-    iodepth: depth,
-    norandommap: 1,
-    thread: 1,
-  });
+  const result = await countedLoad(device, { rw, depth, ios, sizeMib: 32 });
   if (result.status !== 0 || result.errors > 0) throw new Error(`fio: ${result.complaint}`);
   const after = processorNs(pid);
   const reactor = after.reactor - before.reactor;

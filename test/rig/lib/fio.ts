@@ -57,6 +57,27 @@ export async function runFio(options: Readonly<Record<string, string | number>>)
   };
 }
 
+/** A load whose cost is measured: so many I/Os of 4 KiB, so many at once, anywhere in the first `sizeMib` of a device; nothing is verified. */
+export function countedLoad(
+  filename: string,
+  { rw, depth, ios, sizeMib }: { rw: string; depth: number; ios: number; sizeMib: number },
+): Promise<Load> {
+  return runFio({
+    name: "counted",
+    filename,
+    rw,
+    bs: "4k",
+    size: `${sizeMib}m`,
+    io_size: "1g",
+    number_ios: ios,
+    direct: 1,
+    ioengine: "libaio",
+    iodepth: depth,
+    norandommap: 1,
+    thread: 1,
+  });
+}
+
 /** Random writes to a file or device for some seconds; every block is read back and verified soon after it was written. */
 export function verifiedLoad(filename: string, seconds: number, sizeMib = 16): Promise<Load> {
   return runFio({

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { Client } from "../../../host/cli/api-client.ts";
 import { run } from "../lib/command.ts";
-import { runFio } from "../lib/fio.ts";
+import { countedLoad } from "../lib/fio.ts";
 import { Daemon } from "../lib/pathmanager.ts";
 import { afterwards, test, type Rig } from "../lib/test.ts";
 
@@ -42,20 +42,7 @@ interface Cost {
 
 async function cost(pid: number, device: string, rw: string, depth: number, ios = IOS): Promise<Cost> {
   const [reactor, busy] = [reactorUs(pid), busyTicks()];
-  const load = await runFio({
-    name: "cost",
-    filename: device,
-    rw,
-    bs: "4k",
-    size: "8m",
-    io_size: "1g",
-    number_ios: ios,
-    direct: 1,
-    ioengine: "libaio",
-    iodepth: depth,
-    norandommap: 1,
-    thread: 1,
-  });
+  const load = await countedLoad(device, { rw, depth, ios, sizeMib: 8 });
   assert.deepEqual([load.status, load.errors], [0, 0], load.complaint);
   return {
     reactor: (reactorUs(pid) - reactor) / load.ios,
