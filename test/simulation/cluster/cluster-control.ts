@@ -261,10 +261,21 @@ export class ClusterControl {
     if (answer !== 0) violation(`unitSet ${property} was answered with ${answer}`);
   }
 
+  /** Whether the device has a registration with this key, as its READ KEYS tells. */
+  #isKnown(key: number): boolean {
+    const { keys } = this.#with.array.units[0]?.reservations ?? { keys: new Map<number, string>() };
+    return [...keys.values()].includes(key.toString(16).padStart(16, "0"));
+  }
+
   /** Preempts the other host by one of its ports; whether that worked. */
   preempt(victimKey: number): boolean {
     if (this.isFenced) return false;
-    const isDone = this.#with.ports.some((port) => this.order(port, PREEMPT_AND_ABORT, this.key, victimKey, 0) === 0);
+    const hadKey = this.#isKnown(victimKey);
+    const isAnswered = this.#with.ports.some(
+      (port) => this.order(port, PREEMPT_AND_ABORT, this.key, victimKey, 0) === 0,
+    );
+    // A port that did not answer may have carried it out: then the others are told that there is no such key.
+    const isDone = isAnswered || (hadKey && !this.#isKnown(victimKey));
     if (isDone && this.#isForOne && this.holder !== undefined) {
       this.#onlyBy(this.holder);
       this.#soon(() => this.#takeOver());
