@@ -299,7 +299,7 @@ export class Unit {
   /** Paths must be registered before they carry I/O; another host has preempted this one; others are registered, too (registration.ts). */
   registration: u8;
   preempted: u8;
-  /** It was, and what was under way then may not be over. */
+  /** What was under way then, or what an earlier daemon left, may not be over. */
   draining: u8;
   shared: u8;
   /** Its reservation is for registrants (UNIT_SET_REGISTRANTS). */

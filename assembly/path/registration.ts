@@ -11,8 +11,9 @@
 // - Requests wait meanwhile as for a path whose identity is being checked.
 // - Control finds its key gone although a reservation's owner may have changed: the unit is preempted. All its requests fail, and
 //   nothing is sent, not even a reset, until control says otherwise; then all paths have to be registered anew. But not before what was
-//   under way, leftovers of an earlier daemon included, can change the medium no more: the host may still keep it, and where this
-//   initiator is registered again the device would carry it out, over what the other host has written.
+//   under way can change the medium no more: the host may still keep it, and where this initiator is registered again the device would
+//   carry it out, over what the other host has written. Leftovers of an earlier daemon are waited for in any case: its host may have
+//   been preempted, and let in again, shortly before it ended.
 // - In cluster mode a unit keeps to one path, unless control says that its reservation is for registrants (UNIT_SET_REGISTRANTS). A device
 //   that reports a conflict, a reset or a preemption calls that into question: the unit is static until control has looked again.
 

@@ -127,8 +127,10 @@ function harmless(unit: Unit): void {
 export function leftoversSet(unit: Unit, leftovers: u32): void {
   if (unit.leftovers === leftovers) return;
   unit.leftovers = leftovers;
-  if (leftovers !== 0) unit.harmful++;
-  else harmless(unit);
+  if (leftovers !== 0) {
+    unit.harmful++;
+    unit.draining = 1;
+  } else harmless(unit);
 }
 
 /** The host has completed a command that may be an orphan. */

@@ -157,7 +157,9 @@ export abstract class DaemonParts implements Context {
     this.writers = new WritersWatch(this.hub);
     this.cabling = new CablingWatch(this.hub);
     this.rescans = this.#rescanning(logger);
-    this.reservations = reservationsOf(this, places.stateDirectory, logger);
+    const { stateDirectory } = places;
+    const left = this.emulated ? null : this.leftovers;
+    this.reservations = reservationsOf(this, { stateDirectory, leftovers: left, logger });
     this.doors = this.#frontDoors();
     this.events = this.#routing();
   }

@@ -112,6 +112,14 @@ export const clusterMutants: readonly Mutant[] = [
     first: 760,
   },
   {
+    name: "registered-although-the-daemon-fell",
+    why: "a host is let in again, its daemon ends, and the next one registers it while what was left may still be carried out",
+    file: "request/orphan.ts",
+    find: "    unit.draining = 1;\n",
+    replace: "",
+    first: 3100,
+  },
+  {
     name: "preempted-goes-on",
     why: "a preempted unit sends what it gets",
     file: "unitset.ts",

@@ -233,7 +233,7 @@ export async function takeOver(parts: Parts, unit: Unit, out?: ReserveOut): Prom
 /** Before our other paths lose their registrations for a moment: nothing of theirs may be refused for that. */
 async function hold({ parts, paths }: Own): Promise<void> {
   for (const path of paths.slice(1)) await parts.gate.admit(path, false);
-  await parts.drained(paths.slice(1));
+  await parts.underWay.drained(paths.slice(1));
 }
 
 async function moved(own: Own, path: Path, type: number): Promise<Path> {

@@ -16,10 +16,14 @@ import {
   readKeys,
   refusalOf,
   registrationOf,
+  ReservationRefused,
   shared,
+  STATUS_BUSY,
   unregistering,
   type Parts,
 } from "./reservation-parts.ts";
+import { undo } from "./undo.ts";
+import { registerAgain } from "./upkeep.ts";
 
 /** For PREEMPT where no reservation is taken over, so that the type does not count. */
 const ANY_TYPE = 5;
@@ -39,10 +43,11 @@ interface Change {
 
 /** Registers, changes the key, or unregisters (a new key of 0). */
 export async function register(parts: Parts, unit: Unit, out: ReserveOut): Promise<void> {
-  const before = inForce(parts, unit);
   const isIgnoring = out.action === "register-ignore";
   const paths = await parts.live(unit);
   if (paths.length === 0) throw noPath(unit);
+  if (isIgnoring) await lookForKey(parts, unit, paths);
+  const before = inForce(parts, unit);
   const from = before?.key ?? NO_KEY;
   if (!isIgnoring && out.key !== from) {
     const why = before === null ? NOT_REGISTERED : "this host is registered with another key";
@@ -54,7 +59,25 @@ export async function register(parts: Parts, unit: Unit, out: ReserveOut): Promi
     ...(out.aptpl === undefined ? {} : { aptpl: out.aptpl }),
     ...(out.allTargetPorts === undefined ? {} : { allTargetPorts: out.allTargetPorts }),
   };
+  if (registrationOf(parts, unit)?.state === "preempted") await settled(parts, unit);
   await changeKey({ parts, unit, from, to, isIgnoring, asked }, paths, before);
+}
+
+/** Another host may have removed our key without our knowing: whoever registers whatever the key was has to know that first. */
+async function lookForKey(parts: Parts, unit: Unit, paths: readonly Path[]): Promise<void> {
+  const own = inForce(parts, unit);
+  if (own === null || (await readKeys(parts, unit, paths)).keys.includes(own.key)) return;
+  for (const path of paths) if ((await registerAgain(parts, path, own)) !== "waiting") return;
+}
+
+/** Where a preempted host is registered again, the device carries out what is still under way from before, over what others have written. */
+async function settled(parts: Parts, unit: Unit): Promise<void> {
+  if (await parts.underWay.settled(unit)) return;
+  throw new ReservationRefused(
+    "BUSY",
+    `LogicalUnit #${unit.number} cannot be registered yet: commands from before another host removed the key are still under way, and would be carried out now`,
+    { remedy: "try again when they have ended, at the latest after timeouts.command_ms", status: STATUS_BUSY },
+  );
 }
 
 async function changeKey(change: Change, paths: readonly Path[], before: Registration | null): Promise<void> {
@@ -140,19 +163,6 @@ async function removeFormer({ parts, unit, from, to }: Change, done: readonly Pa
   await over(unit, done, (path) =>
     parts.commands.order(path, { action: "preempt", key: to, serviceActionKey: from, type }),
   );
-}
-
-/** Takes back what was registered before the device refused the rest. */
-export async function undo(parts: Parts, unit: Unit, done: readonly Path[], begun: Registration): Promise<void> {
-  const left: string[] = [];
-  for (const path of done) {
-    const out = { ...unregistering(begun.key, begun), serviceActionKey: begun.before ?? NO_KEY };
-    const outcome = await parts.commands.order(path, out);
-    if (outcome.kind === "silent" || outcome.kind === "refused") left.push(path.number);
-  }
-  if (done.length === 0) return;
-  const detail = { "paths undone": done.length - left.length, "paths left": left.length === 0 ? null : left.join(" ") };
-  parts.hub.say("registration-undone", { unit: unit.number, detail });
 }
 
 async function unregister(parts: Parts, unit: Unit, paths: readonly Path[], isIgnoring: boolean): Promise<void> {

@@ -10,6 +10,7 @@ import type { ErrorCode } from "../schemas/common.ts";
 import type { Gate } from "./gate.ts";
 import type { Outcome, PathCommands } from "./path-commands.ts";
 import type { Registration, ReservationKeys } from "./reservation-keys.ts";
+import type { UnderWay } from "./under-way.ts";
 
 export interface Parts {
   readonly keys: ReservationKeys;
@@ -20,14 +21,13 @@ export interface Parts {
   isRemoved(unit: Unit): boolean;
   /** The unit's paths that are worth a command, by path number. */
   live(unit: Unit): Promise<readonly Path[]>;
-  /** Waits a while until nothing is under way on the paths. */
-  drained(paths: readonly Path[]): Promise<void>;
+  readonly underWay: UnderWay;
 }
 
 /** SCSI statuses of refusals. */
 const STATUS_CONFLICT = 0x18;
 export const STATUS_CHECK_CONDITION = 0x02;
-const STATUS_BUSY = 0x08;
+export const STATUS_BUSY = 0x08;
 
 /** A refusal that a SCSI initiator can be told as well. */
 export class ReservationRefused extends ControlError {

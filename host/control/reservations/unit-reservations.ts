@@ -15,6 +15,7 @@ import { reasonOf } from "../ground/control-errors.ts";
 import { pathsOf, type Inventory, type Path, type Unit } from "../inventory/inventory.ts";
 import type { Logger } from "../ground/logger.ts";
 import type { Context } from "../devices/operation-context.ts";
+import type { Leftovers } from "../devices/leftovers-watch.ts";
 import type { Rescans } from "../devices/rescans.ts";
 import type { Snapshots } from "../core/snapshots.ts";
 import type { Snapshot } from "../core/snapshot.ts";
@@ -41,14 +42,13 @@ import { ReservationKeys, type Registration } from "./reservation-keys.ts";
 import { Registrants } from "./registrants.ts";
 import { Removals } from "./removals.ts";
 import { restore } from "./upkeep.ts";
+import { UnderWay } from "./under-way.ts";
 
 /** A path that cannot be registered just now is tried again. */
 const RETRY_MS = 1000;
-/** How long commands under way are waited for before their path's registration is given up for a moment. */
-const DRAIN_MS = 1000;
-const DRAIN_EVERY_MS = 20;
 /** How long a unit without a sound path may take to check one. */
 const CHECKED_MS = 2000;
+const CHECKED_EVERY_MS = 20;
 
 export interface ReservationSources {
   readonly keys: ReservationKeys;
@@ -59,6 +59,7 @@ export interface ReservationSources {
   readonly gate: CoreGate;
   readonly legacy: LegacyReserve;
   readonly registrants: Registrants;
+  readonly underWay: UnderWay;
   readonly logger: Pick<Logger, "warning">;
 }
 
@@ -99,7 +100,7 @@ export class Reservations {
 
   constructor(sources: ReservationSources) {
     this.#sources = sources;
-    const { keys, commands, hub, gate, legacy } = sources;
+    const { keys, commands, hub, gate, legacy, underWay } = sources;
     this.#parts = {
       keys,
       commands: this.#removals.heeding(commands),
@@ -116,7 +117,7 @@ export class Reservations {
         },
       },
       live: (unit) => this.#live(unit),
-      drained: (paths) => this.#drained(paths),
+      underWay,
     };
   }
 
@@ -333,24 +334,14 @@ export class Reservations {
     return next;
   }
 
-  /** Waits a while until nothing is under way on the paths: what they have sent may no longer count as registered. */
-  async #drained(paths: readonly Path[]): Promise<void> {
-    for (let left = DRAIN_MS / DRAIN_EVERY_MS; left > 0; left--) {
-      const snapshot = await this.#sources.snapshots.current();
-      const isBusy = ({ handle }: Path): boolean => handle !== null && (snapshot.path(handle)?.inFlight ?? 0) > 0;
-      if (!paths.some(isBusy)) return;
-      await sleep(DRAIN_EVERY_MS);
-    }
-  }
-
   async #live(unit: Unit): Promise<readonly Path[]> {
     // Paths whose identity is being checked just now are there in a moment.
-    for (let left = CHECKED_MS / DRAIN_EVERY_MS; ; left--) {
+    for (let left = CHECKED_MS / CHECKED_EVERY_MS; ; left--) {
       const snapshot = await this.#sources.snapshots.current();
       const live = pathsOf(unit).filter((path) => isUsable(path, snapshot));
       const isChecked = ({ handle }: Path): boolean => handle !== null && !snapshot.isFailed(handle);
       if (live.length > 0 || left <= 0 || !pathsOf(unit).some(isChecked)) return live;
-      await sleep(DRAIN_EVERY_MS);
+      await sleep(CHECKED_EVERY_MS);
     }
   }
 }
@@ -364,8 +355,16 @@ export function reservationsOf(
   context: Pick<Context, "inventory" | "hub" | "snapshots" | "reactor" | "effective" | "bringUp" | "change"> & {
     readonly rescans: Pick<Rescans, "attended">;
   },
-  stateDirectory: string,
-  logger: ReservationSources["logger"],
+  {
+    stateDirectory,
+    leftovers,
+    logger,
+  }: {
+    readonly stateDirectory: string;
+    /** Null: there can be none. */
+    readonly leftovers: Leftovers | null;
+    readonly logger: ReservationSources["logger"];
+  },
 ): Reservations {
   const { inventory, hub, snapshots, reactor, rescans } = context;
   const keys = new ReservationKeys(stateDirectory);
@@ -382,5 +381,6 @@ export function reservationsOf(
   const kept = new LegacyHolders(stateDirectory, logger.warning);
   const legacy = new LegacyReserve({ kept, commands, gate, hub, snapshots, isClusterMode, isRegistered, attend });
   const registrants = new Registrants(context, logger.warning);
-  return new Reservations({ keys, inventory, hub, snapshots, commands, gate, legacy, registrants, logger });
+  const underWay = new UnderWay(snapshots, leftovers);
+  return new Reservations({ keys, inventory, hub, snapshots, commands, gate, legacy, registrants, underWay, logger });
 }

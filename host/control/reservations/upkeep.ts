@@ -5,7 +5,6 @@ import { isForHolderAlone, NO_KEY } from "../../discovery/persistent-reservation
 import type { Path, Unit } from "../inventory/inventory.ts";
 import type { Outcome } from "./path-commands.ts";
 import type { Registration } from "./reservation-keys.ts";
-import { undo } from "./register.ts";
 import {
   inForce,
   keep,
@@ -16,6 +15,7 @@ import {
   unregistering,
   type Parts,
 } from "./reservation-parts.ts";
+import { undo } from "./undo.ts";
 
 /** Finishes what a daemon that ended had begun: a registration is whole, or there is none. */
 async function finishBegun(parts: Parts, unit: Unit): Promise<void> {
@@ -58,6 +58,8 @@ export async function registerAgain(parts: Parts, path: Path, own: Registration)
   if (outcome.kind === "good") return "kept";
   if (outcome.kind !== "conflict") return waits(parts, path, outcome);
   const { generation, keys } = await readKeys(parts, unit, [path]);
+  // What an earlier daemon has left would be carried out where the path is registered again.
+  if (await parts.underWay.isInherited(unit)) return waits(parts, path, { kind: "silent", reason: "leftovers" });
   if (keys.includes(key)) return again(parts, path, own, keys);
   // The counter begins anew only when the device has lost everything. Whether somebody had removed us before that, each path is told.
   if (keys.length === 0 && generation < own.generation) {

@@ -446,9 +446,22 @@ test("once what was under way at a preemption is over, registrations wait for no
   for (const event of asked(s)) grant(s, event);
   s.host.settle();
   s.host.events.length = 0;
-  // Leftovers count as something that may still change the medium.
+  s.faults.set(0, ({ check: checks }) => (checks ? undefined : "hang"));
+  write(s);
+  s.host.advance(3000);
+  t.deepEqual([errors(s), writes(s)], [[0], [0, 1]], "the first write is held by the host, and may be carried out yet");
+  s.host.must(s.host.core.pathSet(path(s, 1), abi.PATH_SET_REGISTERED, 0n));
+  s.host.settle();
+  t.is(asked(s).length, 1);
+});
+
+test("paths are not registered before what an earlier daemon left is over: it may have been preempted, and let in again", (t) => {
+  const s = registered();
   s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_LEFTOVERS, 1n));
   s.host.must(s.host.core.pathSet(path(s, 0), abi.PATH_SET_REGISTERED, 0n));
+  s.host.advance(3000);
+  t.is(asked(s).length, 0);
+  s.host.must(s.host.core.unitSet(s.unit, abi.UNIT_SET_LEFTOVERS, 0n));
   s.host.settle();
   t.is(asked(s).length, 1);
 });

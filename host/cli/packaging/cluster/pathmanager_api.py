@@ -3,10 +3,13 @@
 import os
 import re
 import socket
+import time
 
 SOCKET = "/run/pathmanager/api.sock"
 # A PERSISTENT RESERVE OUT may have to wait for what is under way on the paths.
 TIMEOUT_S = 120
+# How long a node that is let in again waits for its former commands: less than the agents' start and on may take.
+BUSY_S = 40
 
 
 class Refused(Exception):
@@ -77,7 +80,15 @@ class Daemon:
         return self.call("GET", "/v1/units/%d/reservation" % unit["number"])
 
     def order(self, unit, action, **more):
-        return self.call("POST", "/v1/units/%d/reservation" % unit["number"], dict(action=action, **more))
+        """Carries out an action on the unit's reservation. Raises Refused or Unreachable."""
+        until = time.monotonic() + BUSY_S
+        while True:
+            try:
+                return self.call("POST", "/v1/units/%d/reservation" % unit["number"], dict(action=action, **more))
+            except Refused as refused:
+                if refused.code != "BUSY" or time.monotonic() >= until:
+                    raise
+            time.sleep(1)
 
 
 def _is_meant(unit, name):
