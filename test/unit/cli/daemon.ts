@@ -38,7 +38,13 @@ export class RealDaemon implements AsyncDisposable {
     const places = `[state]\ndirectory = "${daemon.folder}"\n[log]\nfile = "${join(daemon.folder, "spsevent.log")}"\nsystem = false\n`;
     const source = /\bdevices\b|\bemulated\b|\[array\]/.test(more) ? "" : "emulated = true\n";
     await writeFile(daemon.configuration, `${source}${more}\n${sockets}${places}`);
-    await daemon.begin();
+    try {
+      await daemon.begin();
+    } catch (thrown) {
+      // A daemon that nobody knows keeps the test's process, and a processor, for good.
+      await daemon[Symbol.asyncDispose]();
+      throw thrown;
+    }
     return daemon;
   }
 
