@@ -12,6 +12,7 @@ import {
   ASC_LUNS_CHANGED,
   ASC_NEXUS_LOSS,
   ASC_POWER_ON,
+  ASC_REGISTRATIONS_PREEMPTED,
   HOST_TRANSPORT_DISRUPTED,
 } from "../scsi.ts";
 import type { LogicalUnit, Port } from "../array-unit.ts";
@@ -173,7 +174,7 @@ export class FaultBook {
         this.#applyWriteProtect(entry);
         return false;
       case "reservation":
-        this.#applyReservation(entry, fault.type);
+        this.#applyReservation(entry, fault);
         return false;
       case "power-loss":
         this.#powerLoss(entry.ports, fault.keep ?? 0);
@@ -303,14 +304,23 @@ export class FaultBook {
     }
   }
 
-  #applyReservation(entry: Entry, type: number): void {
+  #applyReservation(entry: Entry, { type, preempts }: { readonly type: number; readonly preempts?: boolean }): void {
     for (const unit of unitsOf(entry.ports)) {
       const held = unit.reservations;
+      if (preempts === true) this.#preemptAll(unit);
       held.keys.set(FOREIGN_NEXUS, FOREIGN_KEY);
       held.generation++;
       held.reserve(FOREIGN_NEXUS, type);
       entry.undo.push(() => held.unregister(FOREIGN_NEXUS));
     }
+  }
+
+  /** What PREEMPT AND ABORT by another host does to all who are registered. */
+  #preemptAll(unit: LogicalUnit): void {
+    const victims = new Set(unit.ports.filter(({ nexus }) => unit.reservations.keys.has(nexus)));
+    unit.reservations.keys.clear();
+    attend(victims, ASC_REGISTRATIONS_PREEMPTED);
+    this.#host.inFlight((engine) => engine.inFlight.preempt(victims));
   }
 
   /** Power-cycles every array that a port of the set belongs to. */

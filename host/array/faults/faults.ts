@@ -84,8 +84,11 @@ export type Fault =
   | { readonly kind: "capacity"; readonly blocks: number }
   /** The unit is write-protected; 2A/01. */
   | { readonly kind: "write-protect" }
-  /** Another host holds a persistent reservation of this type. */
-  | { readonly kind: "reservation"; readonly type: number }
+  /**
+   * Another host holds a persistent reservation of this type. `preempts`: it has removed all other registrations for that, and ended
+   * their commands.
+   */
+  | { readonly kind: "reservation"; readonly type: number; readonly preempts?: boolean }
   /** The array loses power and comes back at once: the volatile write cache is lost except for `keep` (0 to 1) of it. */
   | { readonly kind: "power-loss"; readonly keep?: number };
 

@@ -93,6 +93,7 @@ async function changeKey(change: Change, paths: readonly Path[], before: Registr
     generation: before?.generation ?? 0,
   };
   const was = registrationOf(parts, unit);
+  const removed = parts.removals.of(unit);
   keep(parts, unit, own);
   // A path that comes back meanwhile has to wait: it asks for itself.
   await parts.gate.require(unit, true);
@@ -104,6 +105,7 @@ async function changeKey(change: Change, paths: readonly Path[], before: Registr
     const { generation, keys } = await readKeys(parts, unit, done);
     keep(parts, unit, { ...own, state: "registered", before: null, ...flags, generation });
     await shared(parts, unit, to, keys);
+    parts.removals.forget(unit, removed);
   } catch (thrown) {
     await undo(parts, unit, done, { ...own, ...flags });
     keep(parts, unit, was);

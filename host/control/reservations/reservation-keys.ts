@@ -8,6 +8,7 @@ import { dirname, join } from "node:path";
 import * as z from "zod";
 import { keyOf } from "../../discovery/persistent-reservations.ts";
 import { ControlError, reasonOf } from "../ground/control-errors.ts";
+import type { Unit } from "../inventory/inventory.ts";
 
 /** Name of the file in the state directory. */
 const KEYS_FILE = "reservation-keys";
@@ -40,6 +41,8 @@ const Keys = z.strictObject({
   host: z.string(),
   /** By the unit's identity. */
   units: z.record(z.string(), Registration),
+  /** Units where the device has told that another host removed the key, and what follows from it is not done. Left out: none. */
+  removed: z.array(z.string()).optional(),
 });
 
 function firstLine(file: string): string {
@@ -66,6 +69,7 @@ export class ReservationKeys {
   readonly unused: Unused | null = null;
   readonly #host: string;
   #units: Record<string, Registration> = {};
+  #removed: readonly string[] = [];
 
   constructor(directory: string, host = hostIdentity()) {
     this.file = join(directory, KEYS_FILE);
@@ -92,6 +96,7 @@ export class ReservationKeys {
     }
     if (keys.host === this.#host) {
       this.#units = keys.units;
+      this.#removed = (keys.removed ?? []).filter((identity) => identity in keys.units);
       return null;
     }
     return { kind: "foreign", movedTo: this.#moveAway("of-another-host"), units: Object.keys(keys.units).length };
@@ -112,15 +117,33 @@ export class ReservationKeys {
     return this.#units[identity] ?? null;
   }
 
+  /** Identities of the units whose device has told that another host removed the key. */
+  get removed(): readonly string[] {
+    return this.#removed;
+  }
+
   /** On disk when it returns. @throws ControlError STATE_WRITE_FAILED; then nothing has changed */
   put(identity: string, registration: Registration | null): void {
-    const before = this.#units;
-    const { [identity]: _, ...others } = before;
-    this.#units = registration === null ? others : { ...others, [identity]: registration };
+    const { [identity]: _, ...others } = this.#units;
+    if (registration !== null) return this.#change({ ...others, [identity]: registration }, this.#removed);
+    this.#change(others, without(this.#removed, identity));
+  }
+
+  /** The same for what the device told of a unit that has a key. @throws as `put` */
+  setRemoved(identity: string, isRemoved: boolean): void {
+    if (this.of(identity) === null || isRemoved === this.#removed.includes(identity)) return;
+    this.#change(this.#units, isRemoved ? [...this.#removed, identity] : without(this.#removed, identity));
+  }
+
+  #change(units: Record<string, Registration>, removed: readonly string[]): void {
+    const [unitsBefore, removedBefore] = [this.#units, this.#removed];
+    this.#units = units;
+    this.#removed = removed;
     try {
       this.#write();
     } catch (thrown) {
-      this.#units = before;
+      this.#units = unitsBefore;
+      this.#removed = removedBefore;
       throw new ControlError("STATE_WRITE_FAILED", `the keys cannot be written: ${reasonOf(thrown)}`, {
         parameter: this.file,
         remedy: "free some room on its file system, or make it writable",
@@ -130,7 +153,8 @@ export class ReservationKeys {
   }
 
   #write(): void {
-    const text = `${JSON.stringify({ host: this.#host, units: this.#units }, null, 2)}\n`;
+    const removed = this.#removed.length === 0 ? {} : { removed: this.#removed };
+    const text = `${JSON.stringify({ host: this.#host, units: this.#units, ...removed }, null, 2)}\n`;
     mkdirSync(dirname(this.file), { recursive: true, mode: 0o750 });
     const descriptor = openSync(`${this.file}.new`, "w", MODE);
     try {
@@ -147,4 +171,13 @@ export class ReservationKeys {
       closeSync(folder);
     }
   }
+}
+
+const without = (list: readonly string[], item: string): readonly string[] => list.filter((other) => other !== item);
+
+/** The identity under which a unit's key is kept. */
+export function keyedAs(keys: ReservationKeys, unit: Unit): string {
+  const former = unit.facts.formerIdentity;
+  const isFormer = former !== undefined && keys.of(unit.identity.text) === null && keys.of(former) !== null;
+  return isFormer ? former : unit.identity.text;
 }

@@ -9,7 +9,8 @@ import type { Path, Unit } from "../inventory/inventory.ts";
 import type { ErrorCode } from "../schemas/common.ts";
 import type { Gate } from "./gate.ts";
 import type { Outcome, PathCommands } from "./path-commands.ts";
-import type { Registration, ReservationKeys } from "./reservation-keys.ts";
+import type { Removals } from "./removals.ts";
+import { keyedAs, type Registration, type ReservationKeys } from "./reservation-keys.ts";
 import type { UnderWay } from "./under-way.ts";
 
 export interface Parts {
@@ -17,8 +18,7 @@ export interface Parts {
   readonly commands: Pick<PathCommands, "ask" | "order">;
   readonly gate: Gate;
   readonly hub: Pick<EventHub, "say">;
-  /** Whether the device has told that another host removed this host's registration, and not been registered at since. */
-  isRemoved(unit: Unit): boolean;
+  readonly removals: Pick<Removals, "isTold" | "of" | "forget">;
   /** The unit's paths that are worth a command, by path number. */
   live(unit: Unit): Promise<readonly Path[]>;
   readonly underWay: UnderWay;
@@ -106,13 +106,6 @@ export function noPath(unit: Unit, reasons: readonly string[] = []): Reservation
 }
 
 export const typeText = (type: number): string => `${RESERVATION_TYPES.get(type) ?? "unknown"} (type ${type})`;
-
-/** The identity under which a unit's key is kept. */
-function keyedAs(keys: ReservationKeys, unit: Unit): string {
-  const former = unit.facts.formerIdentity;
-  const isFormer = former !== undefined && keys.of(unit.identity.text) === null && keys.of(former) !== null;
-  return isFormer ? former : unit.identity.text;
-}
 
 /**
  * Takes a path's key back. What was registered for all target ports some arrays take back only for all of them (LIO); and without

@@ -96,15 +96,16 @@ export class Reservations {
   /** Paths that are registered, as far as known. */
   readonly #registered = new Set<Path>();
   readonly #moving = new Set<Unit>();
-  readonly #removals = new Removals();
+  readonly #removals: Removals;
 
   constructor(sources: ReservationSources) {
     this.#sources = sources;
-    const { keys, commands, hub, gate, legacy, underWay } = sources;
+    const { keys, commands, hub, gate, legacy, underWay, logger } = sources;
+    this.#removals = new Removals(keys, logger.warning);
     this.#parts = {
       keys,
       commands: this.#removals.heeding(commands),
-      isRemoved: (unit) => this.#removals.isTold(unit),
+      removals: this.#removals,
       hub,
       gate: {
         require: (unit, isRequired) => gate.require(unit, isRequired || legacy.isHeld(unit)),

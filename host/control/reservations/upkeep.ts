@@ -64,7 +64,7 @@ export async function registerAgain(parts: Parts, path: Path, own: Registration)
   // The counter begins anew only when the device has lost everything. Whether somebody had removed us before that, each path is told.
   if (keys.length === 0 && generation < own.generation) {
     for (const other of await parts.live(unit)) if (other !== path) await parts.commands.ask(other, "keys");
-    if (!parts.isRemoved(unit)) return "forgotten";
+    if (!parts.removals.isTold(unit)) return "forgotten";
   }
   return preempted(parts, unit, own, keys);
 }

@@ -84,7 +84,7 @@ export const Fault = z
     }),
     z.strictObject({ kind: z.literal("capacity"), blocks: z.int().min(1) }),
     z.strictObject({ kind: z.literal("write-protect") }),
-    z.strictObject({ kind: z.literal("reservation"), type: z.int() }),
+    z.strictObject({ kind: z.literal("reservation"), type: z.int(), preempts: flag }),
     z.strictObject({ kind: z.literal("power-loss"), keep: z.number().min(0).max(1).optional() }),
   ])
   .meta({ id: "Fault" });

@@ -322,3 +322,22 @@ test("an array, or a controller, that knows no persistent reservations is a faul
     t.deepEqual(register(array, port, A), there(port) ? [STATUS_GOOD] : [5, 0x20, 0]);
   }
 });
+
+test("another host that preempts is a fault away: every registrant is told, and what it has there ends", (t) => {
+  const array = quietArray({ units: 1, service: { latencyUs: 1_000_000 } });
+  const host = new RingSide(array);
+  for (const [port, key] of [A, B].entries()) register(array, port, key);
+  order(array, 0, RESERVE, { key: A, type: 5 });
+  host.submit(0, 0, cdbs.write16(0, 1), pattern(512, 1));
+  host.turn();
+  const fault = array.addFault({ fault: { kind: "reservation", type: 6, preempts: true } });
+  t.deepEqual(
+    host.turn().map(({ tag, status }) => [tag, status]),
+    [[0, TASK_ABORTED]],
+  );
+  t.deepEqual(attentions(array), ["2a/5", "2a/5", null, null]);
+  t.deepEqual([keys(array).length, holder(array)], [2, [0xf0f0f0f0, 6]]);
+  t.is(writes(array), "----");
+  array.liftFault(fault);
+  t.deepEqual([keys(array).length, holder(array)], [1, []]);
+});

@@ -83,6 +83,13 @@ export class RealDaemon implements AsyncDisposable {
     });
   }
 
+  /** The process of control; null while there is none. */
+  async control(): Promise<number | null> {
+    const pid = String(this.#child?.pid);
+    const [first = ""] = (await readFile(`/proc/${pid}/task/${pid}/children`, "utf8")).split(" ");
+    return first === "" ? null : Number(first);
+  }
+
   /**
    * Largest resident memory since it was started, in bytes: of what carries I/O and of control. What lies in files, Node above
    * all, is the same memory for both.
