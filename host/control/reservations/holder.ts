@@ -11,6 +11,7 @@ import {
 import type { Path, Unit } from "../inventory/inventory.ts";
 import type { Registration } from "./reservation-keys.ts";
 import {
+  ANY_TYPE,
   conflict,
   inForce,
   INVALID_FIELD_IN_CDB,
@@ -154,9 +155,11 @@ async function isKeyGone({ parts, unit, paths }: Own, key: string): Promise<bool
 export async function preempt(parts: Parts, unit: Unit, out: ReserveOut): Promise<void> {
   const own = await ownOf(parts, unit, out);
   const victim = out.serviceActionKey ?? NO_KEY;
-  const type = await typeForPreempt(own, out, victim);
+  const heldBefore = await readHeld(parts, unit, own.paths);
+  const type = typeForPreempt(heldBefore, out, victim);
   if (victim === own.registration.key) {
-    await takeOver(parts, unit, { ...out, type });
+    if (heldBefore?.key === victim) await takeOver(parts, unit, { ...out, type });
+    else await giveUp(own, { ...out, serviceActionKey: victim, type });
     return;
   }
   const order = { action: out.action, key: out.key, serviceActionKey: victim, type } as const;
@@ -174,15 +177,30 @@ export async function preempt(parts: Parts, unit: Unit, out: ReserveOut): Promis
   });
 }
 
-/** The type is needed where the reservation changes hands; elsewhere the device does not look at it. */
-async function typeForPreempt(own: Own, out: ReserveOut, victim: string): Promise<number> {
-  const held = await readHeld(own.parts, own.unit, own.paths);
+/** The type is needed where the reservation changes hands; elsewhere it means nothing, but there are devices that look at it (LIO). */
+function typeForPreempt(held: Held | null, out: ReserveOut, victim: string): number {
   if (victim === NO_KEY && (held === null || held.key !== NO_KEY)) {
     const remedy = "name the key of the host to be removed";
     throw invalid("serviceActionKey: 0 is nobody's key", remedy, INVALID_FIELD_IN_LIST, "serviceActionKey");
   }
   const takesIt = held !== null && (held.key === victim || victim === NO_KEY);
-  return takesIt ? checkType(out.type) : (out.type ?? 0);
+  return takesIt ? checkType(out.type) : (out.type ?? held?.type ?? ANY_TYPE);
+}
+
+/**
+ * Who does not hold the reservation alone and preempts its own key gives its registrations up, that of the path that sends it included
+ * (SPC-4 5.13.11.4).
+ */
+async function giveUp(own: Own, out: ReserveOut): Promise<void> {
+  const { parts, unit, registration } = own;
+  const { key } = registration;
+  const answered = await over(unit, own.paths, (on) => parts.commands.order(on, out));
+  await settled(own, out, key, answered);
+  // A device that spares the path that sent it: then the unit is registered still, and on every path.
+  if (!(await isKeyGone(own, key))) return registerOurs(own);
+  keep(parts, unit, null);
+  await parts.gate.require(unit, false);
+  parts.hub.say("reservation-changed", { unit: unit.number, detail: { action: out.action, victim: key } });
 }
 
 /** @throws ReservationRefused unless the victim is gone */

@@ -6,6 +6,7 @@ import type { Path, Unit } from "../inventory/inventory.ts";
 import type { Outcome } from "./path-commands.ts";
 import type { Registration } from "./reservation-keys.ts";
 import {
+  ANY_TYPE,
   conflict,
   inForce,
   keep,
@@ -24,9 +25,6 @@ import {
 } from "./reservation-parts.ts";
 import { undo } from "./undo.ts";
 import { registerAgain } from "./upkeep.ts";
-
-/** For PREEMPT where no reservation is taken over, so that the type does not count. */
-const ANY_TYPE = 5;
 
 type Flags = Pick<Registration, "aptpl" | "allTargetPorts">;
 

@@ -65,6 +65,9 @@ export function invalid(message: string, remedy: string, sense: Uint8Array, para
   return new ReservationRefused("INVALID_REQUEST", message, { remedy, status: STATUS_CHECK_CONDITION, sense, ...more });
 }
 
+/** For PREEMPT where no reservation is taken over, so that the type does not count. */
+export const ANY_TYPE = 5;
+
 /** Why this host's command conflicts. */
 export const NOT_REGISTERED = "this host is not registered";
 const REGISTER_FIRST = "register this host first: `pathctl reservation register`";
