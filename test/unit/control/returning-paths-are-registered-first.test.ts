@@ -5,6 +5,7 @@ import { connect } from "node:net";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
+import { NbdClient } from "../../../host/cli/demo/nbd-client.ts";
 import type { PathView } from "../../../host/control/schemas/path-schema.ts";
 import type { ReservationView } from "../../../host/control/schemas/reservation-schema.ts";
 import {
@@ -89,6 +90,37 @@ test("a path that was away while the unit was registered is registered when it c
   t.deepEqual(await keysAt(daemon, 3), ["0xa1", "0xa1", "0xa1", "0xa1"]);
   t.is(await said(daemon, t, "path-registered"), 1);
 });
+
+const DEAD: readonly { readonly what: string; readonly dead: readonly string[] }[] = [
+  { what: "exactly half of the paths", dead: PATHS.slice(2) },
+  { what: "all paths but one", dead: PATHS.slice(1) },
+];
+
+for (const { what, dead } of DEAD) {
+  for (const allTargetPorts of [false, true]) {
+    test(`with ${what} away a unit is registered and reserved; the rest follow (ALL_TG_PT ${allTargetPorts})`, async (t) => {
+      const daemon = await TestDaemon.start(t, ONE);
+      for (const path of dead) await down(daemon, t, path);
+      for (const path of dead) await failed(daemon, t, path);
+      const now = await order(daemon, t, { action: "register", serviceActionKey: "a1", allTargetPorts });
+      t.deepEqual(
+        now.paths.map(({ number, registered }) => [number, registered]),
+        PATHS.map((path) => [path, !dead.includes(path)]),
+      );
+      t.is((await order(daemon, t, { action: "reserve", type: 5 })).device?.held?.key, "0xa1");
+      // The paths that are there carry I/O, to a client that comes now.
+      const client = await NbdClient.connect(daemon.daemon.options.places.nbdSocket, "0");
+      await client.write(0, Buffer.alloc(4096, 1));
+      await lift(daemon, t);
+      for (const path of PATHS) await usable(daemon, t, path);
+      t.deepEqual(await keysAt(daemon, 0), ["0xa1", "0xa1", "0xa1", "0xa1"]);
+      t.true((await view(daemon, t)).paths.every(({ registered }) => registered));
+      // The first that comes brings the key for the others of its initiator port.
+      t.is(await said(daemon, t, "path-registered"), allTargetPorts ? 1 : dead.length);
+      await client.close();
+    });
+  }
+}
 
 test("a path that comes back after another host has removed the key is not registered, and the unit stops", async (t) => {
   const daemon = await TestDaemon.start(t, ONE);
