@@ -49,6 +49,11 @@ export interface ArrayTopology {
   readonly identification?: "designators" | "serial-only";
   /** `10-byte`: an old array that supports no command with a CDB of 16 bytes: READ(10), not READ(16). Default `all`. */
   readonly commands?: "all" | "10-byte";
+  /**
+   * `lio`: a registration made with ALL_TG_PT is changed and removed only with ALL_TG_PT, as the kernel's target has it. Default `spc`:
+   * ALL_TG_PT says what a command covers, and nothing else.
+   */
+  readonly registrations?: "spc" | "lio";
   /** Directory with one file per unit (`unit-0.img`, ...); without it the units are in memory. */
   readonly directory?: string;
   /** Response of every target port, unless `ports` says otherwise. */
@@ -75,6 +80,7 @@ export interface FullTopology {
   readonly descriptorSense: boolean;
   readonly identification: "designators" | "serial-only";
   readonly commands: "all" | "10-byte";
+  readonly registrations: "spc" | "lio";
   readonly directory: string | null;
   /** One for each target port. */
   readonly services: readonly Required<PortService>[];
@@ -166,6 +172,7 @@ export function fullTopology(topology: ArrayTopology): FullTopology {
   const groupReports = oneOf("groupReports", topology.groupReports, ["all", "own"]);
   const identification = oneOf("identification", topology.identification, ["designators", "serial-only"]);
   const commands = oneOf("commands", topology.commands, ["all", "10-byte"]);
+  const registrations = oneOf("registrations", topology.registrations, ["spc", "lio"]);
   const firstLun = whole("firstLun", topology.firstLun ?? 0, 0, 255);
   const services: Required<PortService>[] = [];
   for (let port = 0; port < controllers * portsPerController; port++) {
@@ -188,6 +195,7 @@ export function fullTopology(topology: ArrayTopology): FullTopology {
     descriptorSense: topology.descriptorSense ?? false,
     identification,
     commands,
+    registrations,
     directory: topology.directory ?? null,
     services,
   };

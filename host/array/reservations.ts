@@ -50,6 +50,8 @@ export interface Removed {
 export class Reservations {
   /** Key of each registered nexus. */
   readonly keys = new Map<number, string>();
+  /** Nexuses whose registration was made with ALL_TG_PT; those that are no longer registered do not count. */
+  readonly #forAllPorts = new Set<number>();
   generation = 0;
   /** Type of the reservation, 0 if there is none. */
   type = 0;
@@ -71,6 +73,19 @@ export class Reservations {
   holds(nexus: number): boolean {
     if (this.type === 0) return false;
     return this.allRegistrants ? this.keys.has(nexus) : this.holder === nexus;
+  }
+
+  /** @param isForAllPorts counts for a new registration; it stays what it was when only its key changes */
+  register(nexus: number, key: string, isForAllPorts: boolean): void {
+    if (!this.keys.has(nexus)) {
+      if (isForAllPorts) this.#forAllPorts.add(nexus);
+      else this.#forAllPorts.delete(nexus);
+    }
+    this.keys.set(nexus, key);
+  }
+
+  isForAllPorts(nexus: number): boolean {
+    return this.keys.has(nexus) && this.#forAllPorts.has(nexus);
   }
 
   reserve(nexus: number, type: number): void {

@@ -80,6 +80,13 @@ export const ARRAY_SETTINGS = {
     restart: true,
     says: "`10-byte`: an old array without 16-byte CDBs: READ(10), not READ(16)",
   },
+  "array.registrations": {
+    type: "choice",
+    values: ["spc", "lio"],
+    default: "spc",
+    restart: true,
+    says: "`lio`: a registration for all target ports (ALL_TG_PT) is changed and removed only as such, as the kernel's target has it",
+  },
   "array.directory": {
     type: "place",
     restart: true,

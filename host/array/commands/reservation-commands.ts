@@ -4,6 +4,7 @@ import { DIRECTION_OUT } from "../../abi.ts";
 import type { Command } from "./command.ts";
 import { isReservationType, NO_KEY } from "../reservations.ts";
 import {
+  ASC_INVALID_FIELD_IN_CDB,
   ASC_INVALID_RELEASE,
   ASC_PARAMETER_LIST_LENGTH,
   ASC_REGISTRATIONS_PREEMPTED,
@@ -151,6 +152,10 @@ function register(
   const registered = held.keys.get(port.nexus);
   const ignoring = (command.cdb(1) & 0x1f) === REGISTER_AND_IGNORE;
   if (!ignoring && key !== (registered ?? NO_KEY)) return conflict(command);
+  const isForAllPorts = (flags & ALL_TARGET_PORTS) !== 0;
+  if (!isForAllPorts && unit.array.registrations === "lio" && held.isForAllPorts(port.nexus)) {
+    return command.fail(KEY_ILLEGAL_REQUEST, ASC_INVALID_FIELD_IN_CDB);
+  }
   const nexuses = covered(unit, port, flags);
   if (!ignoring && registered === undefined && [...nexuses].some((nexus) => held.keys.has(nexus))) {
     return conflict(command);
@@ -158,7 +163,7 @@ function register(
   const registrantsOnly = held.registrantsOnly;
   let released = false;
   for (const nexus of nexuses) {
-    if (actionKey !== NO_KEY) held.keys.set(nexus, actionKey);
+    if (actionKey !== NO_KEY) held.register(nexus, actionKey, isForAllPorts);
     else if (held.unregister(nexus) !== 0) released = true;
   }
   if (released && registrantsOnly) attendRegistered(unit, ASC_RESERVATIONS_RELEASED, port);

@@ -37,6 +37,7 @@ function topologyOf(array: EmulatedArray): ArrayTopology {
     writeCache: array.write_cache,
     identification: array.identification,
     commands: array.commands,
+    registrations: array.registrations,
     ...(array.ports_per_controller === undefined ? {} : { portsPerController: array.ports_per_controller }),
     ...(array.directory === undefined ? {} : { directory: array.directory }),
     ...(array.service === undefined ? {} : { service: serviceOf(array.service) }),

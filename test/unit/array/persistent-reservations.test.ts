@@ -75,6 +75,20 @@ test("REGISTER with ALL_TG_PT covers every path of the initiator port, and takes
   t.deepEqual([keys(array), holder(array)], [[2], []]);
 });
 
+test("an array like the kernel's target changes and removes what was registered with ALL_TG_PT only with ALL_TG_PT", (t) => {
+  const array = quietArray({ units: 1, registrations: "lio" });
+  register(array, 0, A, ALL_TG_PT);
+  const before = keys(array);
+  t.deepEqual(order(array, 0, REGISTER, { key: A }), [5, 0x24, 0]);
+  t.deepEqual(order(array, 0, REGISTER_AND_IGNORE, { actionKey: B }), [5, 0x24, 0]);
+  t.deepEqual(keys(array), before);
+  t.deepEqual(order(array, 0, REGISTER, { key: A, flags: ALL_TG_PT }), [STATUS_GOOD]);
+  // What was registered before says nothing about a new registration.
+  t.deepEqual(order(array, 0, REGISTER, { actionKey: B }), [STATUS_GOOD]);
+  t.deepEqual(order(array, 0, REGISTER, { key: B }), [STATUS_GOOD]);
+  t.is(keys(array).length, 1);
+});
+
 test("REGISTER with ALL_TG_PT conflicts if one of them is registered already", (t) => {
   const array = quietArray({ units: 1 });
   const other = array.ports.findIndex(

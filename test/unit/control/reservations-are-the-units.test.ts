@@ -79,17 +79,30 @@ test("a reservation is held by one path, and released through whichever is there
   t.deepEqual(new Set(released.device?.keys), new Set(["0x7"]));
 });
 
-test("a path that is refused takes the others with it", async (t) => {
-  const daemon = await TestDaemon.start(t, ONE);
-  // Somebody has registered the last path with another key.
-  t.is(await onPort(daemon, 3, { action: "register", key: "0x0", serviceActionKey: "0x99" }), 0);
-  const refused = await daemon.refused(t, "POST", ROUTE, { action: "register", serviceActionKey: "1" });
-  t.is(refused.code, "RESERVATION_CONFLICT");
-  const now = await view(daemon, t);
-  t.is(now.state, "none");
-  t.deepEqual(now.device?.keys, ["0x99"]);
-  t.is((await said(daemon, t, "registration-undone")).length, 1);
-});
+for (const array of ["spc", "lio"]) {
+  test(`a path that is refused takes the others with it (an array of the kind ${array})`, async (t) => {
+    const daemon = await TestDaemon.start(t, `${ONE}registrations = "${array}"\n`);
+    // Somebody has registered the last path with another key.
+    t.is(await onPort(daemon, 3, { action: "register", key: "0x0", serviceActionKey: "0x99" }), 0);
+    const refused = await daemon.refused(t, "POST", ROUTE, { action: "register", serviceActionKey: "1" });
+    t.is(refused.code, "RESERVATION_CONFLICT");
+    const now = await view(daemon, t);
+    t.is(now.state, "none");
+    t.deepEqual(now.device?.keys, ["0x99"]);
+    const undone = await said(daemon, t, "registration-undone");
+    t.is(undone.length, 1);
+    t.notRegex(undone[0] ?? "", /paths left [1-9]/);
+  });
+
+  test(`the key of a unit is changed, and taken back (an array of the kind ${array})`, async (t) => {
+    const daemon = await TestDaemon.start(t, `${ONE}registrations = "${array}"\n`);
+    await order(daemon, t, { action: "register", serviceActionKey: "1" });
+    const changed = await order(daemon, t, { action: "register", key: "1", serviceActionKey: "2" });
+    t.deepEqual(changed.device?.keys, ["0x2", "0x2", "0x2", "0x2"]);
+    const left = await order(daemon, t, { action: "register", serviceActionKey: "0" });
+    t.like(left, { state: "none", device: { keys: [] } });
+  });
+}
 
 test("a device that is busy is asked again; one that does not answer is named path by path", async (t) => {
   const daemon = await TestDaemon.start(t, ONE);
