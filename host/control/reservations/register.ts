@@ -81,16 +81,17 @@ async function settled(parts: Parts, unit: Unit): Promise<void> {
 async function changeKey(change: Change, paths: readonly Path[], before: Registration | null): Promise<void> {
   const { parts, unit, from, to } = change;
   const flags = await wantedFlags(change, paths);
+  const was = registrationOf(parts, unit);
   const own: Registration = {
     key: to,
     state: "registering",
     before: from,
+    ...(was?.state === "preempted" ? { wasPreempted: true } : {}),
     ...flags,
     type: before?.type ?? null,
     holder: before?.holder ?? null,
     generation: before?.generation ?? 0,
   };
-  const was = registrationOf(parts, unit);
   const removed = parts.removals.of(unit);
   keep(parts, unit, own);
   // A path that comes back meanwhile has to wait: it asks for itself.
@@ -101,7 +102,8 @@ async function changeKey(change: Change, paths: readonly Path[], before: Registr
     if (done.length === 0) throw noPath(unit);
     if (from !== NO_KEY && from !== to) await removeFormer(change, done);
     const { generation, keys } = await readKeys(parts, unit, done);
-    keep(parts, unit, { ...own, state: "registered", before: null, ...flags, generation });
+    const { wasPreempted: _, ...registration } = own;
+    keep(parts, unit, { ...registration, state: "registered", before: null, ...flags, generation });
     await shared(parts, unit, to, keys);
     parts.removals.forget(unit, removed);
   } catch (thrown) {

@@ -25,6 +25,8 @@ const Registration = z.strictObject({
   state: z.enum(["registering", "registered", "preempted"]),
   /** The key before; while it is changed. */
   before: Key.nullable(),
+  /** While it is registered anew: another host had removed the key, so the unit carries no I/O if this is not finished. */
+  wasPreempted: z.boolean().optional(),
   aptpl: z.boolean(),
   allTargetPorts: z.boolean(),
   /** The reservation this host holds; null when it holds none. */

@@ -23,10 +23,14 @@ async function finishBegun(parts: Parts, unit: Unit): Promise<void> {
   if (begun?.state !== "registering") return;
   const paths = await parts.live(unit);
   if (paths.length === 0) return;
-  const { before } = begun;
+  const { before, wasPreempted, ...rest } = begun;
   await undo(parts, unit, paths, begun);
+  if (wasPreempted === true) {
+    await parts.gate.stop(unit, true);
+    return keep(parts, unit, { ...rest, before: null, state: "preempted" });
+  }
   const isNone = before === null || before === NO_KEY;
-  keep(parts, unit, isNone ? null : { ...begun, key: before, before: null, state: "registered" });
+  keep(parts, unit, isNone ? null : { ...rest, key: before, before: null, state: "registered" });
   if (isNone) await parts.gate.require(unit, false);
 }
 
