@@ -21,11 +21,11 @@ export interface SuiteResult {
   readonly rows: readonly Row[];
 }
 
-/** Median of the values; for an even number the mean of the middle two. */
+/** Median of the values; for an even number the mean of the middle two, NaN for none. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = sorted.length >> 1;
-  const [low, high] = [sorted[middle - 1] ?? 0, sorted[middle] ?? 0];
+  const [low, high] = [sorted[middle - 1] ?? Number.NaN, sorted[middle] ?? Number.NaN];
   return sorted.length % 2 === 1 ? high : (low + high) / 2;
 }
 

@@ -2,6 +2,7 @@
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { median } from "../../bench/report.ts";
 import { FOLDER } from "./nodes.ts";
 
 /** One start of the writer. */
@@ -55,9 +56,8 @@ export class Durations {
   }
 
   summary(): string {
-    const sorted = this.#ms.toSorted((a, b) => a - b);
-    const median = sorted[Math.floor(sorted.length / 2)];
-    if (median === undefined) return `${this.#what}: never`;
-    return `${this.#what}: ${sorted.length} times, median ${seconds(median)} s, longest ${seconds(sorted.at(-1) ?? 0)} s`;
+    const all = this.#ms;
+    if (all.length === 0) return `${this.#what}: never`;
+    return `${this.#what}: ${all.length} times, median ${seconds(median(all))} s, longest ${seconds(Math.max(...all))} s`;
   }
 }

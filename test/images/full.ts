@@ -7,6 +7,7 @@ import { cpSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:f
 import { connect } from "node:net";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
+import { median } from "../../bench/report.ts";
 import { buildFull } from "../../host/embedding/images/build-images.ts";
 import type { FullImage } from "../../host/embedding/images/full.ts";
 import { until } from "../until.ts";
@@ -137,8 +138,6 @@ function startAlone(node: string): Start {
   const { user, system } = JSON.parse(stdout) as NodeJS.CpuUsage;
   return { wallMs: performance.now() - begin, processorMs: (user + system) / 1000 };
 }
-
-const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
 
 export function fullTests(scratch: string): Record<string, () => Promise<void>> {
   let made: FullImage | undefined;

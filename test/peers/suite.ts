@@ -5,6 +5,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { QUICK_PATROL } from "../quick-patrol.ts";
 import { type DebianPackage, ensurePackages, missingSentence } from "../rig/packages.ts";
 import type { Case, Context } from "./case.ts";
 import { Daemon } from "./daemon.ts";
@@ -58,10 +59,7 @@ const PEERS: readonly DebianPackage[] = [
 /** A unit of 64 MiB over four paths and two controllers; two of them, so that one can stay unchanged. */
 const CONFIGURATION = `
 timeouts.no_path_ms = 20000
-patrol.interval_s = 1
-patrol.threshold_s = 1
-patrol.timeout_s = 2
-marginal.enabled = false
+${QUICK_PATROL}marginal.enabled = false
 [array]
 units = 2
 unit_mib = 64

@@ -5,6 +5,7 @@ import { Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import * as z from "zod";
+import { median } from "../../bench/report.ts";
 import { runMachine, type ArrayKind } from "./machine.ts";
 import { SYSTEMS } from "./lib/systems.ts";
 import { ensurePackages, missingSentence, TEST_PACKAGES } from "./packages.ts";
@@ -66,10 +67,6 @@ async function measure(system: string, fault: string, array: ArrayKind, seconds:
   if (result.kind === "time-limit") return `no I/O completed any more (ended after ${timeLimitS} s)`;
   process.stderr.write(`${system}, ${fault}: ${result.kind}\n${stdout.text}${stderr.text}\n`);
   return "failed";
-}
-
-function median(numbers: readonly number[]): number {
-  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0;
 }
 
 function row(fault: string, system: string, results: readonly (Result | string)[]): string {

@@ -4,6 +4,7 @@
 
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { median } from "../../bench/report.ts";
 import { until } from "../until.ts";
 import { run } from "./lib/command.ts";
 import { readText } from "./lib/files.ts";
@@ -92,7 +93,6 @@ for (let number = 0; number < Number(values.rounds); number++) {
     (rounds[name] ??= []).push(round());
   }
 }
-const median = (all: readonly number[]): number => all.toSorted((a, b) => a - b)[Math.floor(all.length / 2)] ?? 0;
 const least = (all: readonly number[]): number => Math.min(...all);
 const base = rounds["without our rules"] ?? [];
 for (const [name, all] of Object.entries(rounds)) {

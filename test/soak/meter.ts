@@ -3,6 +3,7 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
+import { median } from "../../bench/report.ts";
 
 const EVERY_MS = 5000;
 /** So much more in the last quarter than in the second is growth. */
@@ -35,9 +36,6 @@ function bytesIn(folder: string): number {
     return sum + (entry.isFile() ? statSync(path).size : 0);
   }, 0);
 }
-
-const median = (values: readonly number[]): number =>
-  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 
 export class Meter {
   readonly #pid: number;

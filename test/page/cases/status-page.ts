@@ -1,5 +1,6 @@
 // The status page against answers that a case has prepared.
 
+import { median } from "../../../bench/report.ts";
 import type { EventView } from "../../../host/control/schemas/event-schema.ts";
 import type { PathView } from "../../../host/control/schemas/path-schema.ts";
 import { until } from "../../until.ts";
@@ -48,8 +49,6 @@ async function firstFrameMs(browser: Browser, url: string): Promise<number> {
   await page.close();
   return ms;
 }
-
-const median = (all: readonly number[]): number => all.toSorted((a, b) => a - b)[all.length >> 1] ?? Number.NaN;
 
 /** How long the first frame takes, as a multiple of a blank page's: medians, loaded in turn. A figure to read, not to fail by. */
 async function firstFrames(browser: Browser, stage: Stage): Promise<string> {

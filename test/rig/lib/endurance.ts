@@ -1,6 +1,7 @@
 // The endurance test: ext4 with verified load on one block device while paths, controllers and the daemon itself fail.
 
 import { setTimeout } from "node:timers/promises";
+import { QUICK_PATROL } from "../../quick-patrol.ts";
 import { until } from "../../until.ts";
 import { run } from "./command.ts";
 import { verifiedLoad, type Load } from "./fio.ts";
@@ -33,10 +34,7 @@ const ROUND_S = 5;
 const CONFIGURATION = `
 devices = "all"
 marginal.enabled = false
-patrol.interval_s = 1
-patrol.threshold_s = 1
-patrol.timeout_s = 2
-`;
+${QUICK_PATROL}`;
 
 interface Fault {
   readonly name: string;

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
+import { QUICK_PATROL } from "../../quick-patrol.ts";
 import { until } from "../../until.ts";
 import { attempt } from "./command.ts";
 import { verifiedLoad, type Load } from "./fio.ts";
@@ -12,10 +13,7 @@ const CONFIGURATION = `
 devices = "all"
 reactors = 2
 marginal.enabled = false
-patrol.interval_s = 1
-patrol.threshold_s = 1
-patrol.timeout_s = 2
-timeouts.command_ms = 5000
+${QUICK_PATROL}timeouts.command_ms = 5000
 `;
 /** Makes a reactor's core trap. */
 const TROUBLE = ["--import", `${process.cwd()}/test/unit/control/fixtures/reactors.mjs`];

@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
+import { QUICK_PATROL } from "../../quick-patrol.ts";
 import { Client } from "../../../host/cli/api-client.ts";
 import { differences, parseOutput } from "../../peers/iscsi/verdicts.ts";
 import { run, start } from "../lib/command.ts";
@@ -88,10 +89,7 @@ test("reservations: the suite's verdicts are a bare path's, while a path dies an
       .map(({ pathNumber }) => `{ path = "${pathNumber}" }`)
       .join(", ")}]
 policy = "round-robin"
-patrol.interval_s = 1
-patrol.threshold_s = 1
-patrol.timeout_s = 2
-`,
+${QUICK_PATROL}`,
   );
   await client.call("POST", "/v1/units/0/attach", { driver: "scsi" });
   const bare = await reservations(array.disk(0, 1).sg);

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { rmSync } from "node:fs";
+import { QUICK_PATROL } from "../../quick-patrol.ts";
 import { until } from "../../until.ts";
 import { attempt, run } from "../lib/command.ts";
 import { LioArray } from "../lib/lio.ts";
@@ -87,7 +88,7 @@ test("both tools say the same of the same paths: usable, failed, on standby", as
   array.setPath(0, true);
   array.setAlua("B", "non-optimized");
 
-  const daemon = await Daemon.start('devices = "all"\n[patrol]\ninterval_s = 1\nthreshold_s = 1\ntimeout_s = 2\n');
+  const daemon = await Daemon.start(`devices = "all"\n${QUICK_PATROL}`);
   afterwards(async () => void (await daemon.stop()));
   await until("all paths are usable", () => ours().paths === 4, 30_000);
   assert.deepEqual(shapeOf(ours()), shape);

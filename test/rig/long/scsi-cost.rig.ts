@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
+import { median } from "../../../bench/report.ts";
 import { Client } from "../../../host/cli/api-client.ts";
 import { run } from "../lib/command.ts";
 import { countedLoad } from "../lib/fio.ts";
@@ -50,9 +51,6 @@ async function cost(pid: number, device: string, rw: string, depth: number, ios 
   };
 }
 
-const median = (values: readonly number[]): number =>
-  Math.round(values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0);
-
 test("what an I/O costs over the SCSI device and over nbd", async () => {
   run("modprobe", "-a", "target_core_user", "tcm_loop", "sd_mod", "sg");
   const daemon = await Daemon.start("[array]\nunits = 2\npaths = 4\nunit_mib = 16\n");
@@ -72,7 +70,9 @@ test("what an I/O costs over the SCSI device and over nbd", async () => {
       for (const [name, device] of Object.entries(devices)) all[name]?.push(await cost(daemon.pid, device, rw, depth));
     }
     for (const [name, costs] of Object.entries(all)) {
-      const [reactor, whole] = [median(costs.map((one) => one.reactor)), median(costs.map((one) => one.whole))];
+      const [reactor, whole] = [costs.map((one) => one.reactor), costs.map((one) => one.whole)].map((all) =>
+        Math.round(median(all)),
+      );
       console.log(`    ${rw}, depth ${depth}, ${name}: ${reactor} us of the reactor, ${whole} us of the machine`);
     }
   }

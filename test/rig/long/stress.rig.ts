@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { setTimeout } from "node:timers/promises";
+import { QUICK_PATROL } from "../../quick-patrol.ts";
 import { attempt, run, start } from "../lib/command.ts";
 import { LioArray } from "../lib/lio.ts";
 import { Daemon, mustPathctl } from "../lib/pathmanager.ts";
@@ -18,10 +19,7 @@ interface Unit {
 const CONFIGURATION = `
 devices = "all"
 marginal.enabled = false
-patrol.interval_s = 1
-patrol.threshold_s = 1
-patrol.timeout_s = 2
-`;
+${QUICK_PATROL}`;
 
 const array = new LioArray();
 const DEVICE = "/dev/nbd0";

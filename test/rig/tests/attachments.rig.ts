@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { setTimeout } from "node:timers/promises";
+import { QUICK_PATROL } from "../../quick-patrol.ts";
 import { until } from "../../until.ts";
 import { attempt, type Outcome, run, start } from "../lib/command.ts";
 import { readText, writeText } from "../lib/files.ts";
@@ -18,10 +19,7 @@ devices = "all"
 marginal.enabled = false
 timeouts.no_path_ms = 60000
 timeouts.io_ms = 120000
-patrol.interval_s = 1
-patrol.threshold_s = 1
-patrol.timeout_s = 2
-`;
+${QUICK_PATROL}`;
 /** After so long the driver gives a connection with an unanswered request up; by itself it waits for 30 s. */
 const DRIVER_GIVES_UP_MS = 2000;
 

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { setTimeout } from "node:timers/promises";
+import { QUICK_PATROL } from "../../quick-patrol.ts";
 import { until } from "../../until.ts";
 import { attempt, run, start } from "../lib/command.ts";
 import { verifiedLoad } from "../lib/fio.ts";
@@ -14,10 +15,7 @@ export const rig: Rig = { array: "lio", paths: 4, timeLimitS: 900, isEssential: 
 const CONFIGURATION = `
 devices = "all"
 marginal.enabled = false
-patrol.interval_s = 1
-patrol.threshold_s = 1
-patrol.timeout_s = 2
-`;
+${QUICK_PATROL}`;
 
 const array = new LioArray();
 

@@ -1,6 +1,7 @@
 // Host numbers that only grow, as with iSCSI sessions and adapters that are loaded anew; and a device that stays and changes.
 
 import assert from "node:assert/strict";
+import { QUICK_PATROL } from "../../quick-patrol.ts";
 import { until } from "../../until.ts";
 import { Daemon, mustPathctl } from "../lib/pathmanager.ts";
 import { ScsiDebug } from "../lib/scsi-debug.ts";
@@ -10,10 +11,7 @@ export const rig: Rig = { array: "scsi_debug", units: 1, paths: 4, timeLimitS: 2
 
 const CONFIGURATION = `
 devices = "all"
-patrol.interval_s = 1
-patrol.threshold_s = 1
-patrol.timeout_s = 2
-`;
+${QUICK_PATROL}`;
 /** With four paths each, more numbers than a unit has room for. */
 const ROUNDS = 9;
 

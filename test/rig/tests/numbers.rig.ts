@@ -1,6 +1,7 @@
 // Path numbers that Linux gives anew: a device is taken for the unit it says it leads to, whatever its number led to before.
 
 import assert from "node:assert/strict";
+import { QUICK_PATROL } from "../../quick-patrol.ts";
 import { until } from "../../until.ts";
 import { run } from "../lib/command.ts";
 import { LioArray } from "../lib/lio.ts";
@@ -11,10 +12,7 @@ export const rig: Rig = { array: "lio", units: 2, paths: 4, timeLimitS: 150 };
 
 const CONFIGURATION = `
 devices = "all"
-patrol.interval_s = 1
-patrol.threshold_s = 1
-patrol.timeout_s = 2
-`;
+${QUICK_PATROL}`;
 
 const array = new LioArray();
 

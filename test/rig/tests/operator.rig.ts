@@ -1,6 +1,7 @@
 // A day of an operator, on real devices: what `spscmd -getlun` displays at each step (reference, section 10).
 
 import assert from "node:assert/strict";
+import { QUICK_PATROL } from "../../quick-patrol.ts";
 import { until } from "../../until.ts";
 import { LioArray } from "../lib/lio.ts";
 import { Daemon, getlun, mustPathctl, pathctl, spscmd } from "../lib/pathmanager.ts";
@@ -12,10 +13,7 @@ export const rig: Rig = { array: "lio", paths: 4, timeLimitS: 150 };
 const CONFIGURATION = `
 devices = "all"
 policy = "static"
-patrol.interval_s = 1
-patrol.threshold_s = 1
-patrol.timeout_s = 2
-`;
+${QUICK_PATROL}`;
 
 const array = new LioArray();
 let daemon: Daemon | undefined = undefined;

@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { setTimeout } from "node:timers/promises";
+import { QUICK_PATROL } from "../../quick-patrol.ts";
 import { until } from "../../until.ts";
 import { run } from "../lib/command.ts";
 import { writeText } from "../lib/files.ts";
@@ -14,10 +15,7 @@ export const rig: Rig = { array: "lio-mapped", paths: 4, timeLimitS: 180 };
 
 const CONFIGURATION = `
 devices = "all"
-patrol.interval_s = 1
-patrol.threshold_s = 1
-patrol.timeout_s = 2
-`;
+${QUICK_PATROL}`;
 const MIB = 1 << 20;
 
 const array = new LioArray();

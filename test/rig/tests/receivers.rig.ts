@@ -7,6 +7,7 @@ import { once } from "node:events";
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, request } from "node:http";
 import { connect } from "node:net";
+import { QUICK_PATROL } from "../../quick-patrol.ts";
 import { EventLog } from "../../../host/liaison/event-log.ts";
 import type { Message } from "../../../host/liaison/messages.ts";
 import { until } from "../../until.ts";
@@ -148,10 +149,7 @@ async function webhook(): Promise<() => Told[]> {
 const CONFIGURATION = `
 devices = "all"
 marginal.enabled = false
-patrol.interval_s = 1
-patrol.threshold_s = 1
-patrol.timeout_s = 2
-[[receivers]]
+${QUICK_PATROL}[[receivers]]
 name = "journal"
 kind = "journald"
 [[receivers]]

@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { QUICK_PATROL } from "../../quick-patrol.ts";
 import { until } from "../../until.ts";
 import { Client } from "../../../host/cli/api-client.ts";
 import type { PathView } from "../../../host/control/schemas/path-schema.ts";
@@ -37,10 +38,7 @@ const configuration = (): string => `
 devices = "all"
 exclude = [{ path = "${numberOf(OTHER)}" }]
 policy = "round-robin"
-patrol.interval_s = 1
-patrol.threshold_s = 1
-patrol.timeout_s = 2
-`;
+${QUICK_PATROL}`;
 
 /** What another host does, on a path that is its own. */
 const other = (...args: readonly string[]): Outcome => attempt("sg_persist", ["-n", ...args, sgOf(OTHER)]);

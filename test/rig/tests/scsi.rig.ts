@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
+import { QUICK_PATROL } from "../../quick-patrol.ts";
 import { until } from "../../until.ts";
 import { Client } from "../../../host/cli/api-client.ts";
 import { attempt, run, start, type Outcome } from "../lib/command.ts";
@@ -19,10 +20,7 @@ const FOLDER = "/mnt/scsi";
 const CONFIGURATION = `
 devices = "all"
 policy = "round-robin"
-patrol.interval_s = 1
-patrol.threshold_s = 1
-patrol.timeout_s = 2
-`;
+${QUICK_PATROL}`;
 const array = new LioArray();
 const client = new Client("/run/pathmanager/api.sock");
 
