@@ -161,7 +161,7 @@ export class KernelAttachments {
   async attach(entry: NbdExport, options: AttachOptions = {}): Promise<KernelAttachment> {
     const { device, connections = 1, deadConnectionTimeoutS = DEAD_CONNECTION_TIMEOUT_S } = options;
     const wanted = device === undefined ? -1 : deviceIndex(device);
-    const what = `unit #${entry.number} cannot be attached${device === undefined ? "" : ` to ${device}`}`;
+    const what = `LogicalUnit #${entry.number} cannot be attached${device === undefined ? "" : ` to ${device}`}`;
     if (!Number.isInteger(connections) || connections < 1 || connections > 16) {
       throw new ExportError("EXPORT_ATTACH_FAILED", `${what}: connections must be 1 to 16, not ${connections}`);
     }
@@ -194,7 +194,7 @@ export class KernelAttachments {
    */
   async resume(entry: NbdExport, before: Omit<KernelAttachment, "unit">): Promise<KernelAttachment | undefined> {
     const { index, connections, deadConnectionTimeoutS } = before;
-    const what = `${before.device} cannot be taken over for unit #${entry.number}`;
+    const what = `${before.device} cannot be taken over for LogicalUnit #${entry.number}`;
     try {
       const [device] = await nbdStatus(index);
       if (device?.connected !== true) return undefined;

@@ -106,7 +106,7 @@ export class ScsiDevices {
       const kernel = this.#configuration(name);
       // The process that took it over may have ended before it let commands come again.
       await kernel.resume().catch((error: unknown) => {
-        this.#report(failed(`unit #${name}'s SCSI device may take no commands`, error).message);
+        this.#report(failed(`LogicalUnit #${name}'s SCSI device may take no commands`, error).message);
       });
       const disk = await kernel.disk();
       if (disk !== undefined) this.#served.set(name, { name, unit, blockBytes: blockBytes(name), disk });
@@ -122,20 +122,20 @@ export class ScsiDevices {
     const { entry } = offer;
     // One that stands still may have the device open: its ring must not be reset under it.
     const away = this.#server.whyAway(entry.unit);
-    if (away !== null) throw failed(`unit #${entry.number} cannot become a SCSI device`, new Error(away));
+    if (away !== null) throw failed(`LogicalUnit #${entry.number} cannot become a SCSI device`, new Error(away));
     const kernel = this.#configuration(entry.number);
     const owner = await kernel.owner();
     const isLeft = owner === scsiOwner(entry);
     if (owner !== null && !isLeft) {
       const why = "the kernel's target has a device of its number that belongs to another unit, or another daemon";
-      throw failed(`unit #${entry.number} cannot become a SCSI device`, new Error(why));
+      throw failed(`LogicalUnit #${entry.number} cannot become a SCSI device`, new Error(why));
     }
     this.#ending.delete(entry.number);
     try {
       return await this.#make(kernel, offer, isLeft);
     } catch (error) {
       if (!isLeft) await this.#clear(kernel, entry).catch(() => undefined);
-      throw failed(`unit #${entry.number} cannot become a SCSI device`, error);
+      throw failed(`LogicalUnit #${entry.number} cannot become a SCSI device`, error);
     }
   }
 

@@ -185,7 +185,7 @@ export class UblkAttachments {
     { limits, deadConnectionTimeoutS, userCopy }: UblkHow,
   ): Promise<UblkServed> {
     const to = index === undefined ? "" : ` to ${deviceOf(index)}`;
-    const what = `unit #${entry.number} cannot be attached${to}`;
+    const what = `LogicalUnit #${entry.number} cannot be attached${to}`;
     let added: number;
     try {
       if (index !== undefined) await this.#clear(entry, index);
@@ -225,7 +225,7 @@ export class UblkAttachments {
    * @throws ExportError EXPORT_ATTACH_FAILED when it is another's, or its process lives
    */
   async resume(entry: NbdExport, index: number): Promise<UblkServed | undefined> {
-    const what = `${deviceOf(index)} cannot be taken over for unit #${entry.number}`;
+    const what = `${deviceOf(index)} cannot be taken over for LogicalUnit #${entry.number}`;
     try {
       const device = await ublkStatus(index);
       if (device === null || device.state === "dead") return undefined;

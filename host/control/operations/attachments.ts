@@ -49,7 +49,10 @@ export interface AttachmentCalls {
 const noOffer: OfferOf = () => Promise.reject(new Error("there are no SCSI devices here"));
 
 function attachFailed(unit: Unit, thrown: unknown, device: string | null): ControlError {
-  return new ControlError("ATTACH_FAILED", `LogicalUnit #${unit.number}: ${reasonOf(thrown)}`, {
+  const who = `LogicalUnit #${unit.number}`;
+  const why = reasonOf(thrown);
+  // What the drivers' side says may name the unit already.
+  return new ControlError("ATTACH_FAILED", new RegExp(`${who}\\b`).test(why) ? why : `${who}: ${why}`, {
     parameter: device,
     remedy:
       "`pathctl doctor` tells what is missing: a module (nbd, ublk_drv, target_core_user), or the right to use it (CAP_SYS_ADMIN)",

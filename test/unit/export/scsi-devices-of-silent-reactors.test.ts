@@ -43,7 +43,7 @@ test("the ring of a device is not reset while its reactor does not answer", asyn
   const { places, actions } = leftDevice(t, "0");
   const devices = new ScsiDevices(server("reactor 1 does not answer"), undefined, places);
   const error = await t.throwsAsync(devices.attach(OFFER));
-  t.regex(error.message, /unit #3 cannot become a SCSI device: reactor 1 does not answer/);
+  t.regex(error.message, /LogicalUnit #3 cannot become a SCSI device: reactor 1 does not answer/);
   t.deepEqual(actions(), ["0", "0"]);
 });
 
@@ -55,5 +55,5 @@ test("a device that is served, and was left blocked, takes commands again", asyn
   t.deepEqual(actions(), ["0", "1"]);
   t.deepEqual(problems, []);
   await devices.adopt([{ name: 4, unit: 8 }], () => 512);
-  t.regex(problems[0] ?? "", /unit #4's SCSI device may take no commands: /);
+  t.regex(problems[0] ?? "", /LogicalUnit #4's SCSI device may take no commands: /);
 });
