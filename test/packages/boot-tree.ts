@@ -29,7 +29,6 @@ UUID=${SWAP_UUID} none swap defaults 0 0
 `;
 const CONFIGURATION = `devices = "all"
 attach = true
-timeouts.orphan_reset_ms = 2000
 [[units]]
 identity = "naa.6001405000000000000000000000500a"
 name = "root"

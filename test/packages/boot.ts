@@ -9,9 +9,9 @@ import { Booted } from "./boot-machine.ts";
 import { makeFiles, MAKERS, type Files, type Maker } from "./boot-tree.ts";
 
 /**
- * What a silent path may cost at power off. What is written again waits as long as the silent path could still write it: `command_ms` (30 s) and the
- * resets after it. What hangs costs 40 s for the daemon, or 180 s at the end. The mark of 15 s for the whole is for a quiet
- * machine: see what is printed.
+ * What a silent path may cost at power off. What is written again waits as long as the silent path could still write it: where no reset of it
+ * returns, as here, until its own deadline, `io_ms` (60 s). What hangs costs 40 s for the daemon, or 180 s at the end or where LVM
+ * looks at every disk. The mark of 15 s for the whole is for a quiet machine: see what is printed.
  */
 const SILENT_MS_MAX = 90_000;
 /** What a dead path may cost more than a healthy one. */

@@ -13,5 +13,5 @@ done
 [ -z "$attached" ] || exit 1
 if [ -d /run/systemd/system ]; then
   systemctl disable --now pathmanagerd.service || exit 1
-  systemctl stop pathmanager-volumes.service || true
+  systemctl stop pathmanager-volumes.service pathmanager-silent.service || true
 fi
