@@ -1,10 +1,10 @@
 // `npm run bench -- selection`: the cost of a decision: choose a path, account for the command, learn from its completion.
 //
-// Each policy at 2 to 32 paths, in a loop inside the module (what the core pays), called from JavaScript, and the same
-// algorithm in plain C (bench/peers/selection.c, gcc -O2), in turn within one run. Both must pick the same slots. What the
-// loop itself costs is measured beside each round, with a loop without selection, and subtracted, in the core and in C.
-// All of it runs on one processor. Rounds are short: the machine's other work interrupts few of them, and the median ignores those. If a machine's
-// clock changes from one second to the next, the fastest rounds show its undisturbed speed.
+// Each policy at 2 to 32 paths, in a loop inside the module (what the core pays), called from JavaScript, and the same algorithm in plain C
+// (bench/peers/selection.c), by gcc -O2 and by clang as WebAssembly in the same engine, in turn within one run. All must pick the same
+// slots. What the loop itself costs is measured beside each round, with a loop without selection, and subtracted, in the core and in C.
+// All of it runs on one processor. Rounds are short: the machine's other work interrupts few of them, and the median ignores those. If a
+// machine's clock changes from one second to the next, the fastest rounds show its undisturbed speed.
 
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync } from "node:fs";
@@ -17,7 +17,10 @@ import { onOneProcessor } from "./processor.ts";
 import { median, rounded, type Row } from "./report.ts";
 
 const root = join(import.meta.dirname, "..");
+const source = join(root, "bench", "peers", "selection.c");
 const peer = join(root, "build", "bench", "selection-peer");
+const enginePeer = `${peer}.wasm`;
+const CLANG = "--target=wasm32 -O3 -msimd128 -mbulk-memory -ffreestanding -nostdlib -Wl,--no-entry".split(" ");
 
 const policies: readonly (readonly [name: string, code: number])[] = [
   ["static", abi.POLICY_STATIC],
@@ -48,10 +51,19 @@ const FAST_PART = 0.05;
 /** Builds the C peer. @throws if gcc is missing, and says what to do */
 function buildPeer(): void {
   mkdirSync(dirname(peer), { recursive: true });
-  const made = spawnSync("gcc", ["-O2", "-o", peer, join(root, "bench", "peers", "selection.c")], { encoding: "utf8" });
+  const made = spawnSync("gcc", ["-O2", "-o", peer, source], { encoding: "utf8" });
   if (made.error !== undefined)
     throw new Error("bench selection: gcc is missing; apt-get install gcc", { cause: made.error });
   if (made.status !== 0) throw new Error(`bench selection: gcc failed:\n${made.stderr}`);
+}
+
+/** The same C as WebAssembly: what the engine makes of it tells its share from the core's. Null where clang or wasm-ld is missing. */
+function buildEnginePeer(log: (line: string) => void): WebAssembly.Module | null {
+  const made = spawnSync("clang", [...CLANG, "-o", enginePeer, source], { encoding: "utf8" });
+  if (made.error === undefined && made.status === 0) return new WebAssembly.Module(readFileSync(enginePeer));
+  const why = made.error === undefined ? made.stderr.trim() : "clang is missing";
+  log(`without the C peer as WebAssembly (apt-get install clang lld): ${why}`);
+  return null;
 }
 
 interface Timing {
@@ -93,8 +105,9 @@ interface Loop {
 }
 const loopModule = new WebAssembly.Module(readFileSync(join(root, "build", "bench", "loop.wasm")));
 
-function runCore(policy: number, paths: number): Timing {
-  const core = instantiate<Loop>(loopModule);
+/** All rounds of one policy in the engine. @param module the core's, or the C peer's */
+function runModule(module: WebAssembly.Module, policy: number, paths: number): Timing {
+  const core = instantiate<Loop>(module);
   const s = core.prepared(policy, paths);
   const scratch = s + 16384;
   const timing: Timing = { ns: [], digests: [] };
@@ -154,49 +167,69 @@ interface Compared {
   readonly peer: Figures;
   /** Peer over core: median of the ratios of the turns. */
   readonly ratio: number;
+  /** The same C as WebAssembly; null without it. */
+  readonly engine: Figures | null;
+  readonly engineRatio: number;
 }
 
-/** Core and peer in turn. */
-function inTurn(name: string, policy: number, paths: number): Compared {
-  const ours: number[] = [];
-  const theirs: number[] = [];
-  const ratios: number[] = [];
+/** Core and peers in turn. */
+function inTurn(name: string, policy: number, paths: number, engineModule: WebAssembly.Module | null): Compared {
+  const [ours, theirs, engine]: [number[], number[], number[]] = [[], [], []];
+  const [ratios, engineRatios]: [number[], number[]] = [[], []];
   for (let turn = 0; turn < TURNS; turn++) {
-    const core = runCore(policy, paths);
+    const core = runModule(loopModule, policy, paths);
     const c = runPeer(policy, paths);
-    if (core.digests.join(" ") !== c.digests.join(" ")) {
+    const inEngine = engineModule === null ? null : runModule(engineModule, policy, paths);
+    for (const { digests } of [c, ...(inEngine === null ? [] : [inEngine])]) {
+      if (core.digests.join(" ") === digests.join(" ")) continue;
       throw new Error(`bench selection: ${name} at ${paths} paths: the C peer picked other slots`);
     }
-    ratios.push(median(c.ns.slice(WARM)) / median(core.ns.slice(WARM)));
+    const coreNs = median(core.ns.slice(WARM));
+    ratios.push(median(c.ns.slice(WARM)) / coreNs);
     ours.push(...core.ns.slice(WARM));
     theirs.push(...c.ns.slice(WARM));
+    if (inEngine === null) continue;
+    engineRatios.push(median(inEngine.ns.slice(WARM)) / coreNs);
+    engine.push(...inEngine.ns.slice(WARM));
   }
-  return { core: figuresOf(ours), peer: figuresOf(theirs), ratio: median(ratios) };
+  return {
+    core: figuresOf(ours),
+    peer: figuresOf(theirs),
+    ratio: median(ratios),
+    engine: engine.length === 0 ? null : figuresOf(engine),
+    engineRatio: engineRatios.length === 0 ? 0 : median(engineRatios),
+  };
 }
 
 /** Rows of one policy; `inCore` keeps the figures of every policy by number of paths. */
-function rowsOf(name: string, policy: number): Row[] {
+function rowsOf(name: string, policy: number, engineModule: WebAssembly.Module | null): Row[] {
   const rows: Row[] = [];
   const inCore = new Map<number, number>();
   for (const paths of pathCounts) {
-    const { core, peer: c, ratio } = inTurn(name, policy, paths);
+    const { core, peer: c, ratio, engine, engineRatio } = inTurn(name, policy, paths, engineModule);
     const one = runJavaScript(policy, paths, 1);
     const two = runJavaScript(policy, paths, 2);
     inCore.set(paths, core.fastest);
     const shared = { case: `${name}, ${paths} paths`, unit: "ns" };
-    const peerName = "same in C, gcc -O2";
-    const row = (metric: string, value: number, peerValue: number | null, over: number | null): void => {
+    const native = "same in C, gcc -O2";
+    const row = (metric: string, value: number, peerValue: number | null, over: number | null, by = native): void => {
       rows.push({
         ...shared,
         metric,
         value: rounded(value),
-        peer: peerValue === null ? null : peerName,
+        peer: peerValue === null ? null : by,
         peerValue: peerValue === null ? null : rounded(peerValue),
         ratio: over === null ? null : rounded(over),
       });
     };
     row("pick + completion in the core", core.median, c.median, ratio);
     row("in the core, fastest rounds", core.fastest, c.fastest, c.fastest / core.fastest);
+    if (engine !== null) {
+      const by = "same C as WebAssembly, clang -O3";
+      row("in the core, against C in the same engine", core.median, engine.median, engineRatio, by);
+      const fastest = engine.fastest / core.fastest;
+      row("against C in the same engine, fastest rounds", core.fastest, engine.fastest, fastest, by);
+    }
     row("pick + completion from JavaScript, in one call", one.median, null, null);
     row("from JavaScript, in one call, fastest rounds", one.fastest, null, null);
     row("from JavaScript, a call each", two.median, null, null);
@@ -254,11 +287,14 @@ export async function selection(log: (line: string) => void = () => {}): Promise
 
 async function measureAll(log: (line: string) => void): Promise<Row[]> {
   // The engine first runs quickly compiled code and compiles better code meanwhile: give it cause and time.
-  for (const [, code] of policies) for (let turn = 0; turn < 3; turn++) runCore(code, 32);
+  const engineModule = buildEnginePeer(log);
+  for (const module of engineModule === null ? [loopModule] : [loopModule, engineModule]) {
+    for (const [, code] of policies) for (let turn = 0; turn < 3; turn++) runModule(module, code, 32);
+  }
   await setTimeout(500);
   const rows = policies.flatMap(([name, code]) => {
     log(name);
-    return rowsOf(name, code);
+    return rowsOf(name, code, engineModule);
   });
   return [...rows, statisticsRow()];
 }

@@ -4,14 +4,20 @@
  *
  *   gcc -O2 -o selection selection.c && ./selection POLICY PATHS DEPTH COUNT ROUNDS
  *
- * prints, per round, ns per pick + completion and the digest.
+ * prints, per round, ns per pick + completion and the digest. Compiled for WebAssembly it has the exports of bench/core/loop.ts, so
+ * that the engine's share can be told from the core's: `clang --target=wasm32 -O3 -nostdlib -Wl,--no-entry`.
  *
  * learning.h has what a unit knows about its paths, and how it learns.
  */
+#ifdef __wasm__
+#define memcpy __builtin_memcpy
+#define abort __builtin_trap
+#else
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#endif
 
 #include "learning.h"
 
@@ -221,8 +227,13 @@ static u32 send(S *s, struct command *c, u32 i, u64 now_ns) {
 static void receive(S *s, struct command *c, u64 now_ns) {
   finished(s, c->slot, c->bytes, c->write, now_ns - c->start_ns, 1, now_ns, c->note);
 }
-/* noipa: the compiler must not know the unit's address, as with one unit of many. */
-__attribute__((noipa)) static u32 loop(S *s, struct command *commands, u32 depth, u32 count, u64 now_ns) {
+/* The compiler must not know the unit's address, as with one unit of many. */
+#ifdef __wasm__
+#define APART __attribute__((noinline))
+#else
+#define APART __attribute__((noipa))
+#endif
+APART static u32 run_loop(S *s, struct command *commands, u32 depth, u32 count, u64 now_ns) {
   u32 digest = 0;
   for (u32 i = 0; i < count + depth; i++) {
     struct command *c = &commands[i & (depth - 1)];
@@ -233,7 +244,7 @@ __attribute__((noipa)) static u32 loop(S *s, struct command *commands, u32 depth
   return digest;
 }
 /* The same without selection: the cost of the loop itself. */
-__attribute__((noipa)) static u32 empty(struct command *commands, u32 depth, u32 count, u64 now_ns) {
+APART static u32 run_empty(struct command *commands, u32 depth, u32 count, u64 now_ns) {
   u32 digest = 0;
   for (u32 i = 0; i < count + depth; i++) {
     struct command *c = &commands[i & (depth - 1)];
@@ -246,18 +257,11 @@ __attribute__((noipa)) static u32 empty(struct command *commands, u32 depth, u32
   }
   return digest;
 }
-static double seconds(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return now.tv_sec + now.tv_nsec * 1e-9;
-}
-
-int main(int argc, char **argv) {
-  if (argc != 6) return fprintf(stderr, "usage: selection POLICY PATHS DEPTH COUNT ROUNDS\n"), 2;
+/* A unit with this many paths (weights 1, 2, 3, 1, ...) under a policy. */
+static S *prepare(u32 policy, u32 paths) {
   S *s = &unit;
-  u32 paths = atoi(argv[2]), depth = atoi(argv[3]), count = atoi(argv[4]), rounds = atoi(argv[5]), ignored = 0;
   s->random = 1;
-  s->policy = atoi(argv[1]);
+  s->policy = policy;
   s->duties = s->policy == ADAPTIVE ? WEIGHING : s->policy == HISTORICAL ? HISTORY : 0;
   s->turn_ios_max = 1;
   s->turn_bytes_max = ~0u;
@@ -277,14 +281,40 @@ int main(int argc, char **argv) {
     s->servers[slot].queue = 1;
     set_servers(s, slot, 8);
   }
+  return s;
+}
+
+#ifdef __wasm__
+#define EXPORT(NAME) __attribute__((export_name(#NAME)))
+/* Called first. */
+EXPORT(prepare) void prepare_module(void) {}
+EXPORT(prepared) S *prepared(u32 policy, u32 paths) { return prepare(policy, paths); }
+EXPORT(loop) u32 loop(S *s, void *scratch, u32 depth, u32 count, double start_ns) {
+  return run_loop(s, commands, depth, count, (u64)start_ns);
+}
+EXPORT(empty) u32 empty(void *scratch, u32 depth, u32 count, double start_ns) {
+  return run_empty(commands, depth, count, (u64)start_ns);
+}
+#else
+static double seconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec + now.tv_nsec * 1e-9;
+}
+
+int main(int argc, char **argv) {
+  if (argc != 6) return fprintf(stderr, "usage: selection POLICY PATHS DEPTH COUNT ROUNDS\n"), 2;
+  S *s = prepare(atoi(argv[1]), atoi(argv[2]));
+  u32 depth = atoi(argv[3]), count = atoi(argv[4]), rounds = atoi(argv[5]), ignored = 0;
   for (u32 round = 0; round < rounds; round++) {
     u64 start_ns = 1000000000ull + round * 1000000000ull;
     double from = seconds();
-    u32 digest = loop(s, commands, depth, count, start_ns);
+    u32 digest = run_loop(s, commands, depth, count, start_ns);
     double middle = seconds();
-    ignored ^= empty(commands, depth, count, start_ns);
+    ignored ^= run_empty(commands, depth, count, start_ns);
     double to = seconds();
     printf("%.3f %u %.3f\n", (middle - from) * 1e9 / count, digest, (to - middle) * 1e9 / count);
   }
   return ignored == 1;
 }
+#endif
