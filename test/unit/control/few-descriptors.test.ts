@@ -22,11 +22,27 @@ function ticksOf(pid: number): number {
   return Number(fields[11]) + Number(fields[12]);
 }
 
-async function opened(path: string): Promise<Socket> {
+/** The process of control, which accepts the clients. */
+const controlOf = (pid: number): number =>
+  Number(readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ")[0]);
+
+/** A client that follows the events for as long as it is let. One that asks for nothing would be sent away after a while. */
+async function follower(path: string): Promise<Socket> {
   const socket = connect(path);
-  socket.on("error", () => undefined);
+  socket.on("error", () => undefined).resume();
   await Promise.race([once(socket, "connect"), once(socket, "close")]);
+  socket.write("GET /v1/events/stream HTTP/1.1\r\nhost: x\r\n\r\n");
   return socket;
+}
+
+/**
+ * Waits until somebody is refused. What the daemon had open only for a moment has left places free below its reserve: others take them.
+ */
+function refused(path: string, followers: Socket[], who: string, isRefused: () => Promise<boolean>): Promise<unknown> {
+  return until(`${who} is refused`, async () => {
+    followers.push(await follower(path));
+    return isRefused();
+  });
 }
 
 /** Over a connection of its own; status 0: it was closed without an answer. */
@@ -54,32 +70,46 @@ test("clients that use all descriptors up are refused with 503 and 679; I/O and 
   t.is(descriptorLimit(readFileSync(`/proc/${pid}/limits`, "utf8")), LIMIT);
   const api = join(folder, "api.sock");
   const client = await NbdClient.connect(join(folder, "nbd.sock"), "lu0");
-  const events = await opened(api);
+  const events = await follower(api);
   let streamed = "";
   events.on("data", (chunk: Buffer) => (streamed += chunk.toString()));
-  events.write("GET /v1/events/stream HTTP/1.1\r\nhost: x\r\n\r\n");
-  const idle: Socket[] = [];
-  for (let count = 0; count < LIMIT; count++) idle.push(await opened(api));
-  await until("who comes now is refused", async () => (await asked(api)).status === 503);
-  const { status, text } = await asked(api);
-  t.is(status, 503);
+  const beginMs = performance.now();
+  const followers: Socket[] = [];
+  for (let count = 0; count < LIMIT; count++) followers.push(await follower(api));
+  let text = "";
+  await refused(api, followers, "who comes now", async () => {
+    const answer = await asked(api);
+    ({ text } = answer);
+    return answer.status === 503;
+  });
   t.regex(text, /"code":"UNAVAILABLE","message":"the daemon may have 128 files and connections open/);
-  await t.throwsAsync(NbdClient.connect(join(folder, "nbd.sock"), "lu0"));
-  t.true(readdirSync(`/proc/${pid}/fd`).length < LIMIT, "a reserve is kept");
-  const before = ticksOf(pid);
+  await refused(api, followers, "an NBD client", async () => {
+    try {
+      await (await NbdClient.connect(join(folder, "nbd.sock"), "lu0")).close();
+      return false;
+    } catch {
+      return true;
+    }
+  });
+  const processes = [pid, controlOf(pid)];
+  for (const each of processes) t.true(readdirSync(`/proc/${each}/fd`).length < LIMIT, "a reserve is kept");
   const start = performance.now();
   while (performance.now() - start < 1000) t.is((await client.read(0, 4096)).length, 4096);
   await new Promise((resolve) => setTimeout(resolve, 1000));
-  const idleTicks = ticksOf(pid);
+  const ticks = (): number => processes.reduce((sum, each) => sum + ticksOf(each), 0);
+  const before = ticks();
   await new Promise((resolve) => setTimeout(resolve, 1000));
-  t.true(ticksOf(pid) - idleTicks < 50, `${ticksOf(pid) - idleTicks} ticks of 100 in a second without work, ${before}`);
-  for (const socket of idle) socket.destroy();
+  t.true(ticks() - before < 50, `${ticks() - before} ticks of 100 in a second without work`);
+  for (const socket of followers) socket.destroy();
   await until("who comes now is served", async () => (await asked(api)).status === 200);
   const second = await NbdClient.connect(join(folder, "nbd.sock"), "lu0");
   await second.close();
   await client.close();
   await until("it is told", () => streamed.includes('"message":679'));
-  t.is(streamed.match(/"message":679/g)?.length, 1, "told once, to who was connected");
-  t.is(said.match(/clients are refused: the daemon may have 128 files/g)?.length, 1);
+  // Once a minute; a busy machine may need more than one for all this.
+  const minutes = Math.ceil((performance.now() - beginMs) / 60_000);
+  const told = streamed.match(/"message":679/g)?.length ?? 0;
+  t.true(told >= 1 && told <= minutes, `told ${told} times in ${minutes} min, to who was connected`);
+  t.is(said.match(/clients are refused: the daemon may have 128 files/g)?.length, told);
   events.destroy();
 });
