@@ -131,6 +131,9 @@ test("a reload applies what it can, says what needs a restart, keeps what a comm
   t.is((await daemon.get<"mode">(t, "/v1/mode")).failback, "standby");
 });
 
+/** How often shows are timed, at most, before they count as slow. */
+const ROUNDS_MAX = 5;
+
 test("showing a unit stays quick while every path of 256 others answers nothing", async (t) => {
   const daemon = await TestDaemon.start(
     t,
@@ -153,10 +156,16 @@ test("showing a unit stays quick while every path of 256 others answers nothing"
   await until("paths are shown as failed", async () =>
     (await daemon.shown(t, 3)).every((path) => path.startsWith("X")),
   );
-  const hanging = await p99("/v1/units/256");
-  t.log(`p99 of a show: ${quiet.toFixed(1)} ms quiet, ${hanging.toFixed(1)} ms while all others hang`);
-  // Both were measured in one run on the same machine; what waits for a path would take the timeout of a second.
-  t.true(hanging < Math.max(50, quiet * 3), `${hanging} against ${quiet}`);
+  // Both are measured in one run on the same machine; what waits for a path would take the timeout of a second. What else the machine does
+  // only adds to it, now and then: what the paths do would be in every round.
+  const bound = Math.max(50, quiet * 3);
+  let hanging = Infinity;
+  for (let round = 0; round < ROUNDS_MAX && hanging >= bound; round++) {
+    const now = await p99("/v1/units/256");
+    t.log(`p99 of a show: ${quiet.toFixed(1)} ms quiet, ${now.toFixed(1)} ms while all others hang`);
+    hanging = Math.min(hanging, now);
+  }
+  t.true(hanging < bound, `${hanging} against ${quiet}`);
   // Its paths share ports with those that hang, so each may be a suspect until its own probe has answered.
   await until("the unit that answers uses all its paths", async () =>
     (await daemon.shown(t, 256)).every((path) => path.startsWith(">")),
