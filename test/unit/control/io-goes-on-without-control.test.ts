@@ -19,6 +19,8 @@ const ARRAY = "policy = 'static'\npatrol.interval_s = 1\n[array]\nunits = 2\npat
 const DYING = ["--max-old-space-size=96", "--import", join(import.meta.dirname, "fixtures", "dying.mjs")];
 /** The longest wait may be so many times the one that a stranger's process of the same weight makes. */
 const STALL_RATIO_MAX = 5;
+/** How often the stranger is asked again before something has waited too long. */
+const TRIES_MAX = 2;
 
 /** A daemon with a load that is verified all the time. */
 class Served {
@@ -70,14 +72,44 @@ class Served {
 }
 
 /** How long requests wait while a stranger does what control does when it begins: it loads and runs as much. */
-async function yardstickMs(t: ExecutionContext, served: Served): Promise<number> {
-  return served.stallMs(async () => {
-    const folder = mkdtempSync(join(tmpdir(), "pm-stranger-"));
-    TestDaemon.configure(folder, ARRAY);
-    const stranger = await spawnDaemon(folder, DYING, "ignore");
-    t.teardown(() => stranger.kill("SIGKILL"));
-    stranger.kill("SIGKILL");
-  });
+class Yardstick {
+  readonly #t: ExecutionContext;
+  readonly #served: Served;
+  #ms = 0;
+
+  private constructor(t: ExecutionContext, served: Served) {
+    this.#t = t;
+    this.#served = served;
+  }
+
+  static async start(t: ExecutionContext, served: Served): Promise<Yardstick> {
+    const yardstick = new Yardstick(t, served);
+    await yardstick.#measure();
+    return yardstick;
+  }
+
+  async #measure(): Promise<void> {
+    const stall = await this.#served.stallMs(async () => {
+      const folder = mkdtempSync(join(tmpdir(), "pm-stranger-"));
+      TestDaemon.configure(folder, ARRAY);
+      const stranger = await spawnDaemon(folder, DYING, "ignore");
+      this.#t.teardown(() => stranger.kill("SIGKILL"));
+      stranger.kill("SIGKILL");
+    });
+    this.#ms = Math.max(this.#ms, stall);
+  }
+
+  /**
+   * A machine may have become busier since the stranger was here, and one look at it sees its worst moment only by chance. So who waited too
+   * long for that is compared with what a stranger does now.
+   */
+  async judge(stallMs: number, what: string): Promise<void> {
+    const isTooLong = (): boolean => stallMs > STALL_RATIO_MAX * this.#ms;
+    for (let tries = 0; tries < TRIES_MAX && isTooLong(); tries++) await this.#measure();
+    const found = `${what}: ${stallMs.toFixed(1)} ms, beside a stranger ${this.#ms.toFixed(1)} ms`;
+    this.#t.log(found);
+    this.#t.false(isTooLong(), found);
+  }
 }
 
 const DEATHS = [
@@ -92,7 +124,7 @@ const DEATHS = [
 async function survive(
   t: ExecutionContext,
   served: Served,
-  yardstick: number,
+  yardstick: Yardstick,
   [what, signal, reason]: readonly [string, NodeJS.Signals, RegExp],
 ): Promise<EventList["events"]> {
   const before = served.control() ?? 0;
@@ -101,7 +133,7 @@ async function survive(
     process.kill(before, signal);
     told = await served.successor(before);
   });
-  t.true(stall <= STALL_RATIO_MAX * yardstick, `${what}: ${stall} ms, beside a stranger ${yardstick} ms`);
+  await yardstick.judge(stall, what);
   const died = told.filter(({ message, detail }) => message === 666 && detail["pid"] === before);
   t.is(died.length, 1, what);
   t.regex(String(died[0]?.detail["reason"]), reason);
@@ -134,7 +166,7 @@ async function stop(t: ExecutionContext, { load, child }: Served): Promise<void>
 test.serial("however control dies, it dies alone: I/O goes on, and the next control takes over", async (t) => {
   t.timeout(300_000);
   const served = await Served.start(t);
-  const yardstick = await yardstickMs(t, served);
+  const yardstick = await Yardstick.start(t, served);
   let told: EventList["events"] = [];
   for (const death of DEATHS) told = await survive(t, served, yardstick, death);
   const unsteady = told.filter(({ message }) => message === 668);
@@ -149,7 +181,7 @@ test.serial("however control dies, it dies alone: I/O goes on, and the next cont
 test.serial("control that turns in circles is ended by the watchdog, and the next one takes over", async (t) => {
   t.timeout(300_000);
   const served = await Served.start(t);
-  const yardstick = await yardstickMs(t, served);
+  const yardstick = await Yardstick.start(t, served);
   const reason = /^it did not answer for 10 s and was ended$/;
   await survive(t, served, yardstick, ["an endless loop", "SIGVTALRM", reason]);
   await stop(t, served);
@@ -158,7 +190,7 @@ test.serial("control that turns in circles is ended by the watchdog, and the nex
 test.serial("control is replaced on purpose under load, again and again, and nothing is called a death", async (t) => {
   t.timeout(240_000);
   const served = await Served.start(t);
-  const yardstick = await yardstickMs(t, served);
+  const yardstick = await Yardstick.start(t, served);
   let told: EventList["events"] = [];
   for (let round = 0; round < 3; round++) {
     const before = served.control();
@@ -166,7 +198,7 @@ test.serial("control is replaced on purpose under load, again and again, and not
       served.child.kill("SIGUSR2");
       told = await served.successor(before);
     });
-    t.true(stall <= STALL_RATIO_MAX * yardstick, `${stall} ms, beside a stranger ${yardstick} ms`);
+    await yardstick.judge(stall, "replaced");
   }
   await until("all are told", async () => {
     told = (await served.call<EventList>("GET", "/v1/events?limit=1000")).body.events;
