@@ -13,10 +13,15 @@ import { project } from "./build.ts";
 /** A machine that hangs takes longer, however busy this one is. */
 const BOOT_MS_MAX = 600_000;
 
+/** Of /proc/stat. */
+const TICKS_PER_S = 100;
+
 interface Boot {
   readonly console: string;
   /** From the array's being there to the root's being mounted. */
   readonly mountedS: number;
+  /** For how long of it the machine had nothing to do: this does not depend on how busy ours is. */
+  readonly idleS: number;
 }
 
 /** How it boots. */
@@ -72,9 +77,10 @@ export class Booted implements AsyncDisposable {
 
   async mounts(): Promise<Boot> {
     await this.#says("the machine mounts its root", "root is mounted at");
-    const second = (pattern: RegExp): number => Number(pattern.exec(this.console)?.[1] ?? Number.NaN);
-    const mountedS = second(/root is mounted at ([\d.]+) s/) - second(/disks at ([\d.]+) s/);
-    return { console: this.console, mountedS };
+    const told = (pattern: RegExp): number => Number(pattern.exec(this.console)?.[1] ?? Number.NaN);
+    const mountedS = told(/root is mounted at ([\d.]+) s/) - told(/disks at ([\d.]+) s/);
+    const ticks = told(/root is mounted at .*, idle for (\d+) ticks/) - told(/disks at .*, idle for (\d+) ticks/);
+    return { console: this.console, mountedS, idleS: ticks / TICKS_PER_S };
   }
 
   /** @returns how long the machine takes to power off */

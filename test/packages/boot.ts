@@ -14,7 +14,7 @@ import { makeFiles, MAKERS, type Files, type Maker } from "./boot-tree.ts";
  * looks at every disk. The mark of 15 s for the whole is for a quiet machine: see what is printed.
  */
 const SILENT_MS_MAX = 90_000;
-/** What a dead path may cost more than a healthy one. */
+/** For how much longer than with healthy ones alone a machine with a dead path may have nothing to do at boot. */
 const DEAD_S_MAX = 5;
 
 /** What the machine says of itself, and what systemd says at the end. */
@@ -63,10 +63,10 @@ async function rootOnUnit(files: Files, maker: Maker): Promise<void> {
   for (const dead of ["none", "offline", "silent"]) {
     const words = ["root=/dev/pathmanager/root", `dead=${dead}`];
     await using machine = new Booted(files, `${maker}-${dead}`, { words, maker });
-    const { mountedS } = await machine.mounts();
-    seconds[dead] = mountedS;
+    const { mountedS, idleS } = await machine.mounts();
+    seconds[dead] = idleS;
     console.log(
-      `ok - root on a unit, ${maker}, dead path: ${dead}: mounted ${mountedS.toFixed(1)} s after its disks were there`,
+      `ok - root on a unit, ${maker}, dead path: ${dead}: mounted ${mountedS.toFixed(1)} s after its disks were there, idle for ${idleS.toFixed(1)} s of them`,
     );
     if (dead !== "offline") continue;
     const powerOffMs = await machine.powersOff();
