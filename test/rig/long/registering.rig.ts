@@ -47,11 +47,12 @@ const by =
   (...args) =>
     Promise.resolve(persist(device, args).status === 0);
 
+const quiet = (): void => undefined;
+
 /** In this process: to start one takes the guest seconds. */
 const byPathpersist =
   (device: string): Sender =>
   async (...args) => {
-    const quiet = (): void => undefined;
     return (
       (await pathpersist([...args, device], {
         out: quiet,

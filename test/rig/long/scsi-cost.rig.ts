@@ -70,8 +70,8 @@ test("what an I/O costs over the SCSI device and over nbd", async () => {
       for (const [name, device] of Object.entries(devices)) all[name]?.push(await cost(daemon.pid, device, rw, depth));
     }
     for (const [name, costs] of Object.entries(all)) {
-      const [reactor, whole] = [costs.map((one) => one.reactor), costs.map((one) => one.whole)].map((all) =>
-        Math.round(median(all)),
+      const [reactor, whole] = [costs.map((one) => one.reactor), costs.map((one) => one.whole)].map((each) =>
+        Math.round(median(each)),
       );
       console.log(`    ${rw}, depth ${depth}, ${name}: ${reactor} us of the reactor, ${whole} us of the machine`);
     }
