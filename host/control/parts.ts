@@ -146,7 +146,8 @@ export abstract class DaemonParts implements Context {
       logger,
       unitSet: (handle, property, value) => reactor.unitSet(handle, property, value),
       kept,
-      fell: this.lastWords.mayHaveLeft || (keeper?.adoption?.fallen.length ?? 0) > 0,
+      left: () => reactor.leftCommands(),
+      fell: this.lastWords.mayHaveLeft,
       keptMsMax: (unit) => this.effective.timeouts(unit).commandMs * KEPT_FACTOR,
     });
     this.bringUp.onArrival = (unit) => this.leftovers.arrives(unit);

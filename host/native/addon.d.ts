@@ -205,6 +205,16 @@ export interface GivenMessage {
  */
 export declare function isBroken(fd: number): boolean;
 
+/** The commands of rings of this process that have ended, in whatever thread, which the sg driver still carries out. */
+export declare function leftCommands(): Array<LeftCommands>;
+
+/** Commands of ended rings that have not ended. */
+export interface LeftCommands {
+  /** host:channel:target:lun; empty where the device is gone. */
+  path: string;
+  commands: number;
+}
+
 /**
  * Attaches a block device of the kernel's nbd driver to connected sockets; returns N of /dev/nbdN. Needs
  * CAP_SYS_ADMIN. The server must already be serving, because the kernel may read at once.

@@ -162,6 +162,7 @@ export const UeventMonitor = addon.UeventMonitor;
 export type UeventMonitor = Addon.UeventMonitor;
 export const clockNs = addon.clockNs;
 export const wake = addon.wake;
+export const leftCommands = addon.leftCommands;
 export const duplicate = addon.duplicate;
 export const isBroken = addon.isBroken;
 export const openExclusive = addon.openExclusive;
@@ -204,6 +205,7 @@ export const ublkDelete = addon.ublkDelete;
 export const ublkResize = addon.ublkResize;
 export const ublkStatus = addon.ublkStatus;
 export type {
+  LeftCommands,
   NbdAttachOptions,
   NbdDevice,
   NbdReconfigureOptions,

@@ -1,7 +1,7 @@
 // The reactor's side of control's calls. They run between turns, when the core is at rest.
 
 import type { EmulatedArray } from "../array/array.ts";
-import { copyRecords, countRecords, type Ring } from "../native/index.ts";
+import { copyRecords, countRecords, leftCommands, type Ring } from "../native/index.ts";
 import * as abi from "../abi.ts";
 import { addUnit } from "./bring-up-batch.ts";
 import { foldStatistics } from "./coarse-histograms.ts";
@@ -75,6 +75,7 @@ export function handlersOf(reactor: Reactor): Handlers {
     openPort: (device, depth) => ring.openPort(device, depth),
     portDepth: (port, depth) => ring.portDepth(port, depth),
     closePort: (port) => ring.closePort(port),
+    leftCommands: () => leftCommands(),
     ping: () => undefined,
     snapshot: () => snapshot(core),
     statistics: (request) => statistics(core, request),

@@ -3,6 +3,7 @@
 
 import type { ArrayPortInfo, CommandResult } from "../array/array.ts";
 import type { FaultReport, FaultRequest } from "../array/faults/faults.ts";
+import type { LeftCommands } from "../native/index.ts";
 import { unpackResults } from "./command-results.ts";
 import { Correspondence, type StopOutcome } from "./correspondence.ts";
 import { handleIn, ownHandle, reactorOf } from "./handles.ts";
@@ -282,6 +283,11 @@ export class ReactorClient {
 
   closePort(port: number): Promise<void> {
     return this.#to(reactorOf(port), "closePort", ownHandle(port));
+  }
+
+  /** Commands of reactors that have ended, which the sg driver still carries out. */
+  leftCommands(): Promise<readonly LeftCommands[]> {
+    return this.#toAny("leftCommands");
   }
 
   // ---- What displays need ----

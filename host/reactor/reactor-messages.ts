@@ -6,6 +6,7 @@ import type { ArrayPortInfo, CommandResult } from "../array/array.ts";
 import type { FaultReport, FaultRequest } from "../array/faults/faults.ts";
 import type { ArrayTopology } from "../array/array-topology.ts";
 import type { PackedResults } from "./command-results.ts";
+import type { LeftCommands } from "../native/index.ts";
 import type { CoreLimits, DoorLimits } from "./laid-out-core.ts";
 import type { SnapshotCopy } from "./decode-records.ts";
 import type { SharedNews } from "./shared-news.ts";
@@ -161,6 +162,8 @@ export interface ReactorCalls {
   openPort: { args: [device: string, depth: number]; answer: number };
   portDepth: { args: [port: number, depth: number]; answer: void };
   closePort: { args: [port: number]; answer: void };
+  /** Commands of reactors of this process that have ended, which the sg driver still carries out. */
+  leftCommands: { args: []; answer: readonly LeftCommands[] };
   /** Does nothing: the answer proves that the reactor turns. */
   ping: { args: []; answer: void };
   snapshot: { args: []; answer: SnapshotCopy };

@@ -1,5 +1,6 @@
 // Commands that an earlier daemon left in flight. Until they have ended, nothing that changes the medium is sent to their units:
-// a late write of the earlier daemon could otherwise overwrite a newer one that was acknowledged.
+// a late write of the earlier daemon could otherwise overwrite a newer one that was acknowledged. So it is with a reactor of this daemon that
+// has ended.
 
 import { isDriverUnused, isOlder, leftoversIn, readUnderWay, type UnderWay } from "../../discovery/leftovers.ts";
 import { UNIT_SET_LEFTOVERS } from "../../abi.ts";
@@ -7,9 +8,12 @@ import { reasonOf } from "../ground/control-errors.ts";
 import type { EventHub } from "../events/event-hub.ts";
 import type { Inventory, Unit } from "../inventory/inventory.ts";
 import type { Kept } from "./kept.ts";
+import type { LeftCommands } from "../../native/index.ts";
 import type { Logger } from "../ground/logger.ts";
 
 const POLL_MS = 100;
+
+type Detail = Readonly<Record<string, string | number>>;
 
 export interface LeftoverSources {
   readonly inventory: Inventory;
@@ -22,7 +26,9 @@ export interface LeftoverSources {
   readonly read?: () => Promise<string | null>;
   /** Whether nobody uses the sg driver, before the first command of our own. */
   readonly isUnused?: () => boolean;
-  /** Whether a daemon of this boot, or a reactor, was not stopped: then it may have left something. */
+  /** Commands of this process's reactors that have ended, each while it is under way. */
+  readonly left: () => Promise<readonly LeftCommands[]>;
+  /** Whether a daemon of this boot was not stopped: then it may have left something. */
   readonly fell: boolean;
   /** How long the kernel may keep a command of the unit, ms. */
   readonly keptMsMax: (unit: Unit) => number;
@@ -37,6 +43,11 @@ export class Leftovers {
   readonly #arrivedMs = new WeakMap<Unit, number>();
   /** Nothing was left when this control began. */
   readonly #wasUnused: boolean;
+  /** The daemon before this one may have left something. */
+  #mayHaveLeft: boolean;
+  /** Held by the control before, nobody knows any more on whose account. */
+  readonly #adopted = new Set<Unit>();
+  #isSuccessor = false;
   #over = false;
   #isStopped = false;
   #checking: Promise<void> = Promise.resolve();
@@ -47,12 +58,20 @@ export class Leftovers {
     this.#sources = sources;
     this.#startedMs = performance.now() - (sources.kept?.runningMs ?? 0);
     this.#wasUnused = (sources.isUnused ?? isDriverUnused)();
+    this.#mayHaveLeft = sources.fell && !this.#wasUnused;
   }
 
   /** Restores what was recorded: which units are held, or that all is over. */
   adopt(held: readonly number[] | null): void {
     this.#over = held === null;
-    for (const unit of this.#sources.inventory.units()) if (held?.includes(unit.number) === true) this.#held.add(unit);
+    this.#isSuccessor = true;
+    // The file of the daemon that runs is there, too: it does not count.
+    if (this.#over) this.#mayHaveLeft = false;
+    for (const unit of this.#sources.inventory.units()) {
+      if (held?.includes(unit.number) !== true) continue;
+      this.#held.add(unit);
+      this.#adopted.add(unit);
+    }
   }
 
   /** A unit comes into a core: what is under way to it is not that core's, even if it is this daemon's. */
@@ -110,36 +129,55 @@ export class Leftovers {
     return byUnit.size === 0;
   }
 
-  /** Where the kernel has no list, what a killed daemon may have left is over when the kernel's time for it is. */
+  /**
+   * Where the kernel has no list, what a killed daemon may have left is over when the kernel's time for it is. Of its own reactors this
+   * process knows it exactly.
+   */
   async #isOverUnlisted(): Promise<boolean> {
-    const { inventory, logger, fell, keptMsMax } = this.#sources;
-    const mayHaveLeft = fell && !this.#wasUnused;
-    if (!mayHaveLeft && this.#held.size === 0) {
-      if (!this.#wasUnused) {
-        logger.warning(
-          "/proc/scsi/sg/debug cannot be read: after a stop while a path did not answer, commands may still be under way; " +
-            "wait for timeouts.command_ms before starting again",
-        );
-      }
-      this.#isStopped = true;
+    const left = await this.#sources.left().catch(() => null);
+    if (!this.#mayHaveLeft && this.#held.size === 0 && left?.length === 0) {
+      if (!this.#wasUnused && !this.#isSuccessor) this.#warn();
+      this.#isStopped = !this.#isSuccessor;
       return true;
     }
-    let isOver = true;
-    for (const unit of inventory.units()) {
-      const leftMs = this.#createdMs + keptMsMax(unit) - performance.now();
-      const isConcerned = this.#held.has(unit) || (mayHaveLeft && this.#arrivedMs.has(unit));
-      if (!isConcerned) continue;
-      if (leftMs <= 0) {
+    let isOver = left?.length === 0;
+    for (const unit of this.#sources.inventory.units()) {
+      const detail = this.#leftTo(unit, left) ?? this.#perhapsLeftTo(unit);
+      if (detail === null) {
         if (this.#held.has(unit)) await this.#letGo(unit);
         continue;
       }
       isOver = false;
-      await this.#hold(unit, {
-        commands: "unknown, /proc/scsi/sg/debug cannot be read",
-        "ends within ms": Math.ceil(leftMs),
-      });
+      await this.#hold(unit, detail);
     }
     return isOver;
+  }
+
+  #warn(): void {
+    this.#sources.logger.warning(
+      "/proc/scsi/sg/debug cannot be read: after a stop while a path did not answer, commands may still be under way; " +
+        "wait for timeouts.command_ms before starting again",
+    );
+  }
+
+  /** What reactors that have ended left of a unit; null if nothing. @param left null when nobody can say */
+  #leftTo(unit: Unit, left: readonly LeftCommands[] | null): Detail | null {
+    if (left === null) return this.#arrivedMs.has(unit) ? { commands: "unknown, no reactor answers" } : null;
+    const { inventory } = this.#sources;
+    const units = new Map(inventory.paths().map(({ number, unit: one }) => [number, one]));
+    // Of a device that is gone, or no unit's any more, it could be any unit's that has just come.
+    const own = left.filter(({ path }) => (units.get(path) ?? (this.#arrivedMs.has(unit) ? unit : null)) === unit);
+    if (own.length === 0) return null;
+    const commands = own.reduce((sum, one) => sum + one.commands, 0);
+    return { commands, paths: [...new Set(own.map(({ path }) => path))].join(" ") };
+  }
+
+  /** What the daemon before may have left of a unit, as long as the kernel may keep it. */
+  #perhapsLeftTo(unit: Unit): Detail | null {
+    if (!this.#adopted.has(unit) && !(this.#mayHaveLeft && this.#arrivedMs.has(unit))) return null;
+    const leftMs = this.#createdMs + this.#sources.keptMsMax(unit) - performance.now();
+    if (leftMs <= 0) return null;
+    return { commands: "unknown, /proc/scsi/sg/debug cannot be read", "ends within ms": Math.ceil(leftMs) };
   }
 
   /** Matches any path number a unit is known to have had, so that a path that does not answer now counts, too. */
@@ -155,7 +193,7 @@ export class Leftovers {
     return byUnit;
   }
 
-  async #hold(unit: Unit, detail: Readonly<Record<string, string | number>>): Promise<void> {
+  async #hold(unit: Unit, detail: Detail): Promise<void> {
     // Without a handle it has no path yet, and is not offered.
     if (this.#held.has(unit) || unit.handle === null) return;
     // Recorded first: releasing a unit twice is harmless, never releasing one is not.
@@ -172,7 +210,7 @@ export class Leftovers {
   }
 }
 
-function detailOf(commands: readonly UnderWay[]): Readonly<Record<string, string | number>> {
+function detailOf(commands: readonly UnderWay[]): Detail {
   const endsMs = Math.max(...commands.map(({ timeoutMs, elapsedMs }) => timeoutMs - elapsedMs));
   const paths = [...new Set(commands.map(({ path }) => path))].join(" ");
   return { commands: commands.length, paths, "ends within ms": Math.max(0, endsMs) };

@@ -2,6 +2,9 @@
 
 pub const SG_IO: libc::c_ulong = 0x2285;
 pub const SG_GET_VERSION_NUM: libc::c_ulong = 0x2282;
+/// How many commands of a descriptor have ended and wait to be read.
+pub const SG_GET_NUM_WAITING: libc::c_ulong = 0x227d;
+pub const SG_GET_SCSI_ID: libc::c_ulong = 0x2276;
 pub const SG_SCSI_RESET: libc::c_ulong = 0x2284;
 /// With SG_SCSI_RESET: reset only what was requested, never more.
 pub const SG_SCSI_RESET_NO_ESCALATE: i32 = 0x100;
@@ -12,6 +15,17 @@ pub const SG_DXFER_FROM_DEV: i32 = -3;
 
 /// Queue behind commands already queued; by default sg overtakes them.
 pub const SG_FLAG_Q_AT_TAIL: u32 = 0x10;
+
+/// struct sg_scsi_id.
+#[repr(C)]
+#[derive(Default)]
+pub struct SgScsiId {
+    pub host: i32,
+    pub channel: i32,
+    pub target: i32,
+    pub lun: i32,
+    _rest: [i32; 5],
+}
 
 /// struct sg_io_hdr: 88 bytes on 64-bit machines.
 #[repr(C)]

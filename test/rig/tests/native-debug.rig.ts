@@ -5,6 +5,8 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import * as abi from "../../../host/abi.ts";
+import { leftCommands } from "../../../host/native/index.ts";
+import { until } from "../../until.ts";
 import { BACKENDS, type Backend } from "../../unit/native/harness.ts";
 import { Initiator, read, TEST_UNIT_READY } from "../lib/ports.ts";
 import { run } from "../lib/command.ts";
@@ -131,6 +133,23 @@ for (const backend of BACKENDS) {
     const outcomes = port.wait(200);
     assert.equal(outcomes.size, 200);
     for (const { result, status } of outcomes.values()) assert.deepEqual([result, status], [0, 0]);
+  });
+
+  test(`${backend}: what a ring that is closed leaves at the device is known until the last of it has ended`, async () => {
+    assert.deepEqual(leftCommands(), []);
+    const before = descriptors().sg;
+    const [device] = array.devices(0);
+    const port = open(backend, PER_TURN);
+    array.set("delay", SLOW_JIFFIES);
+    start(port, PER_TURN);
+    port.close();
+    const left = leftCommands();
+    assert.deepEqual(
+      left.map(({ path, commands }) => [path, commands]),
+      Array.from({ length: PER_TURN }, () => [device?.pathNumber, 1]),
+    );
+    await until("all have ended", () => leftCommands().length === 0 || undefined, 60_000);
+    assert.equal(descriptors().sg, before, "nothing is kept");
   });
 
   test(`${backend}: a command that is never answered times out, the others do not`, () => {

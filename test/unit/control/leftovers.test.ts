@@ -5,6 +5,7 @@ import { Inventory } from "../../../host/control/inventory/inventory.ts";
 import { Leftovers, type LeftoverSources } from "../../../host/control/devices/leftovers-watch.ts";
 import { makeLogger } from "../../../host/control/ground/logger.ts";
 import { UNIT_SET_LEFTOVERS } from "../../../host/abi.ts";
+import type { LeftCommands } from "../../../host/native/index.ts";
 import { until } from "../../until.ts";
 
 const line = (path: string, operation: string, elapsedMs: number): string =>
@@ -14,7 +15,13 @@ const line = (path: string, operation: string, elapsedMs: number): string =>
 /** Two units in the core, with a path each that was known before, and what the sg driver lists. */
 function scene(list: string | null) {
   const inventory = new Inventory([], []);
-  const state = { list, calls: [] as number[][], said: [] as [string, number | undefined][], log: [] as string[] };
+  const state = {
+    list,
+    calls: [] as number[][],
+    said: [] as [string, number | undefined][],
+    log: [] as string[],
+    left: [] as LeftCommands[],
+  };
   for (const number of [0, 1]) {
     const identity = { type: "naa", text: `naa.${number}`, bytes: new Uint8Array([number]) } as const;
     const facts = {
@@ -44,6 +51,7 @@ function scene(list: string | null) {
     unitSet: async (...call) => void state.calls.push(call),
     read: async () => state.list,
     isUnused: () => false,
+    left: async () => state.left,
     fell: false,
     keptMsMax: () => KEPT_MS,
   };
@@ -153,6 +161,53 @@ test("a kernel without the list: a unit that the control before has held is let 
   t.deepEqual(state.calls, []);
   await until("it goes on", () => state.calls.length > 0);
   t.deepEqual(state.calls, [[101, UNIT_SET_LEFTOVERS, 0]]);
+});
+
+test("a kernel without the list, after a reactor has ended: its units wait for what it left them, and for nothing else", async (t) => {
+  const { state, inventory, sources } = scene(null);
+  // The daemon's own file is there while it runs.
+  const leftovers = new Leftovers({ ...sources, fell: true });
+  leftovers.adopt(null);
+  state.left = [{ path: "4:0:0:1", commands: 2 }];
+  for (const unit of inventory.units()) leftovers.arrives(unit);
+  await leftovers.check();
+  t.deepEqual(state.calls, [[101, UNIT_SET_LEFTOVERS, 1]]);
+  await leftovers.check();
+  t.is(state.calls.length, 1, "still held, held once");
+  state.left = [];
+  await until("it goes on", () => state.calls.length >= 2);
+  t.deepEqual(state.calls[1], [101, UNIT_SET_LEFTOVERS, 0]);
+  t.deepEqual(state.log, []);
+});
+
+test("a kernel without the list, after a reactor has ended: what a device that is gone still carries out could be any new unit's", async (t) => {
+  const { state, inventory, sources } = scene(null);
+  const leftovers = new Leftovers({ ...sources, fell: true });
+  leftovers.adopt(null);
+  state.left = [{ path: "", commands: 1 }];
+  const [first] = inventory.units();
+  if (first === undefined) throw new Error("there is no unit");
+  leftovers.arrives(first);
+  await leftovers.check();
+  t.deepEqual(state.calls, [[100, UNIT_SET_LEFTOVERS, 1]], "the other one was in its core all the time");
+  leftovers.stop();
+});
+
+test("a kernel without the list: as long as no reactor says what was left, a unit that comes is held", async (t) => {
+  const { state, inventory, sources } = scene(null);
+  let isAway = true;
+  const left = (): Promise<LeftCommands[]> => (isAway ? Promise.reject(new Error("away")) : Promise.resolve([]));
+  const leftovers = new Leftovers({ ...sources, fell: true, left });
+  leftovers.adopt(null);
+  for (const unit of inventory.units()) leftovers.arrives(unit);
+  await leftovers.check();
+  t.is(state.calls.length, 2);
+  isAway = false;
+  await until("they go on", () => state.calls.length >= 4);
+  t.deepEqual(
+    state.calls.slice(2).map(([, , value]) => value),
+    [0, 0],
+  );
 });
 
 test("what is under way to a unit when it comes into a core is not that core's, even if it is younger than the daemon", async (t) => {

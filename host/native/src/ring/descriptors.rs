@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::ring::backend::Backend;
 use crate::ring::budget::{Budget, Counted};
 use crate::ring::device::{COMMANDS_PER_DESCRIPTOR, Source};
+use crate::ring::left;
 
 /// Most descriptors of a port; a deeper one shares them.
 const DESCRIPTORS_MAX: usize = 128;
@@ -149,6 +150,14 @@ impl Descriptors {
         let one = &self.list[number];
         if one.outstanding == 0 && one.gone_ns == 0 {
             self.idle.push(number);
+        }
+    }
+
+    /// Hands those over that have commands at the driver. (A process that emulates a device sees the end of its sockets.)
+    pub fn leave(&mut self) {
+        let set = std::mem::replace(self, Self::EMPTY);
+        for one in set.list.into_iter().filter(|one| set.source == Source::Device && one.outstanding > 0) {
+            left::keep(one.file, one.outstanding);
         }
     }
 

@@ -320,9 +320,11 @@ impl Engine {
                 unsafe { libc::shutdown(fd, libc::SHUT_RDWR) };
             }
         }
-        match &mut self.backend {
+        let finished = match &mut self.backend {
             Backend::Uring(uring) => uring.drain(&mut self.ops, &mut self.events, now_ns() + CLOSE_NS_MAX),
             Backend::Epoll(_) => true,
-        }
+        };
+        self.ports.leave();
+        finished
     }
 }

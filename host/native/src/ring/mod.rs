@@ -11,6 +11,7 @@ mod door;
 mod engine;
 mod epoll;
 mod event;
+mod left;
 mod op;
 mod ports;
 mod queues;

@@ -256,6 +256,13 @@ impl Ports {
         Ok(())
     }
 
+    /// The ring ends: what the driver still carries out is remembered.
+    pub fn leave(&mut self) {
+        for port in self.table.iter_mut().filter(|port| port.open && port.outstanding > 0) {
+            port.descriptors.leave();
+        }
+    }
+
     fn finish_close(&mut self, desk: &mut Desk, index: u32) {
         let port = &mut self.table[index as usize];
         if port.open && port.closing && port.outstanding == 0 {
