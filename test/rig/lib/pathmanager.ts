@@ -116,9 +116,10 @@ export class Daemon {
     return { status, ms: performance.now() - begin };
   }
 
-  /** Sends SIGKILL. */
+  /** Sends SIGKILL, and waits for the end of its control, too, which must not be taken for the next daemon's. */
   async kill(): Promise<void> {
     this.#child.kill("SIGKILL");
     await this.#ended;
+    await until("nobody answers any more", async () => (await answers()) === undefined || undefined);
   }
 }

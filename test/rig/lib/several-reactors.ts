@@ -1,12 +1,16 @@
-// Two reactors, a unit with a verified load on each: what happens to one reactor costs no I/O, and does not even delay the other's.
+// Two reactors, a unit with a verified load on each: what happens to one reactor, to a path or to the whole daemon costs no I/O, and what
+// happens to one reactor does not even delay the other's.
 
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { setTimeout as pause } from "node:timers/promises";
 import { QUICK_PATROL } from "../../quick-patrol.ts";
 import { until } from "../../until.ts";
 import { attempt } from "./command.ts";
+import { writeText } from "./files.ts";
 import { verifiedLoad, type Load } from "./fio.ts";
 import { ask, Daemon, mustPathctl } from "./pathmanager.ts";
+import { ScsiDebug } from "./scsi-debug.ts";
 import { test } from "./test.ts";
 
 const CONFIGURATION = `
@@ -15,7 +19,7 @@ reactors = 2
 marginal.enabled = false
 ${QUICK_PATROL}timeouts.command_ms = 5000
 `;
-/** Makes a reactor's core trap. */
+/** Makes a reactor's core trap or stand still. */
 const TROUBLE = ["--import", `${process.cwd()}/test/unit/control/fixtures/reactors.mjs`];
 const FOLDER = "/etc/pathmanager";
 /** Only what hangs takes longer, also where the machine's instructions are translated. */
@@ -31,10 +35,20 @@ interface Shown {
 }
 const shown = (unit: number): Promise<Shown> => ask<Shown>(`/v1/units/${unit}`);
 
-/** How many reactors the daemon has reported as ended and started again; undefined if none. */
-async function falls(): Promise<number | undefined> {
+/** How often the daemon has sent the message; undefined for never. */
+async function told(message: number): Promise<number | undefined> {
   const { events } = await ask<{ events: { message: number }[] }>("/v1/events?limit=1000");
-  return events.filter(({ message }) => message === 696).length || undefined;
+  return events.filter((one) => one.message === message).length || undefined;
+}
+
+const REACTOR_DIED = 696;
+const LEFTOVERS_FOUND = 632;
+
+/** Undefined also while no control answers. */
+const deaths = (): Promise<number | undefined> => told(REACTOR_DIED).catch(() => undefined);
+
+async function sayHeld(what: string): Promise<void> {
+  console.log(`# ${what}: units whose writes waited for earlier commands: ${(await told(LEFTOVERS_FOUND)) ?? 0}`);
 }
 
 /** Sectors that a device has written. */
@@ -100,50 +114,113 @@ function proven(name: string, body: () => Promise<void>): void {
   });
 }
 
-/** Declares the tests for one driver. */
-export function severalReactors(driver: "ublk" | "nbd"): void {
-  let devices: string[] = [];
+/** What may happen. */
+export type Trouble = "trap" | "kill" | "path" | "standstill";
+
+/** The daemon with a unit on each of two reactors, each a device. */
+class Scene {
+  readonly #driver: "ublk" | "nbd";
+  #daemon: Daemon | undefined;
+  #devices: string[] = [];
+
+  constructor(driver: "ublk" | "nbd") {
+    this.#driver = driver;
+  }
+
+  async begin(): Promise<void> {
+    attempt("modprobe", ["ublk_drv"]);
+    this.#daemon = await begin();
+    this.#devices = await Promise.all(
+      UNITS.map(async (unit) => {
+        mustPathctl("attach", `#${unit}`, `--${this.#driver}`);
+        return (await shown(unit)).attachments[0]?.device ?? "";
+      }),
+    );
+    assert.equal(new Set([await this.#on(0), await this.#on(1)]).size, 2);
+  }
+
+  async end(): Promise<void> {
+    assert.equal((await this.#daemon?.stop())?.status, 0);
+  }
 
   /** The device whose unit is on this reactor. */
-  async function on(reactor: number): Promise<string> {
-    for (const unit of UNITS) if ((await shown(unit)).reactor === reactor) return devices[unit] ?? "";
+  async #on(reactor: number): Promise<string> {
+    for (const unit of UNITS) if ((await shown(unit)).reactor === reactor) return this.#devices[unit] ?? "";
     throw new Error(`no unit is on reactor ${reactor}`);
   }
 
-  async function started(): Promise<Loads> {
-    const loads = new Loads(devices);
+  async #loaded(): Promise<Loads> {
+    const loads = new Loads(this.#devices);
     await loads.goOn();
     assert.equal(loads.over.size, 0, "the loads are under way");
     return loads;
   }
 
-  proven(`${driver}: each of two units is on a reactor of its own`, async () => {
-    attempt("modprobe", ["ublk_drv"]);
-    await begin();
-    devices = await Promise.all(
-      UNITS.map(async (unit) => {
-        mustPathctl("attach", `#${unit}`, `--${driver}`);
-        return (await shown(unit)).attachments[0]?.device ?? "";
-      }),
-    );
-    assert.equal(new Set([await on(0), await on(1)]).size, 2);
-  });
-
-  proven(`${driver}: a trap in one core: its unit goes on with the next, the other is not delayed`, async () => {
-    const loads = await started();
-    const [other, own] = [await on(0), await on(1)];
+  async trap(): Promise<void> {
+    const loads = await this.#loaded();
+    const [other, own] = [await this.#on(0), await this.#on(1)];
     writeFileSync(`${FOLDER}/TRAP 1`, "");
     await loads.goOn(other);
     const stalls = await loads.end();
-    const [mine = 0, its = 0] = [own, other].map((device) => stalls[devices.indexOf(device)]);
+    const [mine = 0, its = 0] = [own, other].map((device) => stalls[this.#devices.indexOf(device)]);
     console.log(`# a trap in a core: ${mine} ms without an answer, on the other reactor ${its} ms`);
     assert.ok(its < mine, "the other reactor's unit did not wait for it");
     // A new control has to take over first.
-    const told = await until(
-      "the end of a reactor is told",
-      async () => await falls().catch(() => undefined),
-      WAIT_MS_MAX,
+    assert.equal(await until("the end of a reactor is told", deaths, WAIT_MS_MAX), 1);
+    await sayHeld("a trap in a core");
+  }
+
+  async kill(): Promise<void> {
+    const loads = await this.#loaded();
+    const beginMs = performance.now();
+    await this.#daemon?.kill();
+    const goneMs = performance.now();
+    this.#daemon = await begin();
+    const answersMs = performance.now();
+    await loads.goOn();
+    const goesOnMs = performance.now();
+    const [ended, started, goes] = [goneMs - beginMs, answersMs - goneMs, goesOnMs - answersMs].map(Math.round);
+    console.log(
+      `# kill -9: the daemon is gone after ${ended} ms, the next one answers after ${started}, I/O goes on after ${goes}`,
     );
-    assert.equal(told, 1);
-  });
+    console.log(`# kill -9: ${(await loads.end()).join(" and ")} ms without an answer`);
+    await sayHeld("kill -9");
+  }
+
+  async path(): Promise<void> {
+    const loads = await this.#loaded();
+    const paths = UNITS.map((unit) => new ScsiDebug().devices(unit)[0]?.pathNumber ?? "");
+    const all = (state: string): void => {
+      for (const path of paths) writeText(`/sys/bus/scsi/devices/${path}/state`, state);
+    };
+    all("offline");
+    await loads.goOn();
+    all("running");
+    console.log(`# a path dies: ${(await loads.end()).join(" and ")} ms without an answer`);
+  }
+
+  async standstill(): Promise<void> {
+    const loads = await this.#loaded();
+    const other = await this.#on(0);
+    writeFileSync(`${FOLDER}/SILENT 1`, "");
+    await pause(500);
+    await loads.goOn(other);
+    rmSync(`${FOLDER}/SILENT 1`);
+    console.log(`# a reactor stands still: ${(await loads.end()).join(" and ")} ms without an answer`);
+  }
+}
+
+const WHAT: Readonly<Record<Trouble, string>> = {
+  trap: "a trap in one core: its unit goes on with the next, the other is not delayed",
+  kill: "the daemon is killed under load and started again",
+  path: "a path of each dies and returns",
+  standstill: "a reactor stands still: the other goes on; then both do",
+};
+
+/** Declares the tests for one driver. */
+export function severalReactors(driver: "ublk" | "nbd", troubles: readonly Trouble[]): void {
+  const scene = new Scene(driver);
+  proven(`${driver}: each of two units is on a reactor of its own`, () => scene.begin());
+  for (const trouble of troubles) proven(`${driver}: ${WHAT[trouble]}`, () => scene[trouble]());
+  proven(`${driver}: the daemon stops`, () => scene.end());
 }

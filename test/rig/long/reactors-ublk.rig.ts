@@ -5,4 +5,4 @@ import type { Rig } from "../lib/test.ts";
 
 export const rig: Rig = { kernel: "ublk", array: "scsi_debug", units: 2, paths: 2, unitMib: 16, timeLimitS: 7200 };
 
-severalReactors("ublk");
+severalReactors("ublk", ["trap", "kill"]);
