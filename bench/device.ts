@@ -1,6 +1,8 @@
 // `npm run bench -- device`: block devices over the same four scsi_debug paths, in a virtual machine whose clock counts instructions: ours by
 // ublk and by nbd, dm-multipath's, and one path alone as the limit; and ours over the emulated array, where nothing but the way into the
 // daemon is measured. See docs/ublk.md for what the figures mean.
+//
+// BENCH_ROUNDS=N measures each so often, one after the other, and takes the medians. Default: once, which takes some minutes.
 
 import { Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
@@ -14,6 +16,7 @@ const PACKAGES: readonly DebianPackage[] = [
   { package: "fio", program: "fio" },
   { package: "dmsetup", program: "dmsetup" },
 ];
+/** Of one round. */
 const TIME_LIMIT_S = 4 * 3600;
 /** Of the guest's clock, while it has something to do. */
 const NS_PER_INSTRUCTION = 4;
@@ -36,6 +39,13 @@ const PAIRS: readonly (readonly [ours: string, peers: readonly string[]])[] = [
   ],
   ["ublk, emulated", ["nbd, emulated", "ublk, emulated, user copy"]],
 ];
+
+/** @throws if it is no number of rounds */
+function roundsOf(text = "1"): number {
+  const rounds = Number(text);
+  if (Number.isInteger(rounds) && rounds >= 1) return rounds;
+  throw new Error(`BENCH_ROUNDS is "${text}"; give a number of rounds, 1 or more`);
+}
 
 class Lines extends Writable {
   text = "";
@@ -100,6 +110,7 @@ function rowsOf(results: readonly Result[], ours: string, peer: string): Row[] {
  * @throws if a package is missing or the guest does not come to its end
  */
 export async function device(log: (line: string) => void = () => {}): Promise<Row[]> {
+  const rounds = roundsOf(process.env["BENCH_ROUNDS"]);
   const missing = ensurePackages(PACKAGES);
   if (missing.length > 0) throw new Error(missingSentence(missing));
   const stdout = new Lines(log);
@@ -111,8 +122,8 @@ export async function device(log: (line: string) => void = () => {}): Promise<Ro
     paths: 4,
     unitMib: 64,
     memoryMib: 1024,
-    timeLimitS: TIME_LIMIT_S,
-    command: ["node", "test/rig/device-guest.ts"],
+    timeLimitS: TIME_LIMIT_S * rounds,
+    command: ["node", "test/rig/device-guest.ts", "--rounds", String(rounds)],
     stdout,
     stderr: new Lines(log),
   });

@@ -5,8 +5,10 @@ import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { until } from "../until.ts";
+import { bareMultipath, removeBareMultipath } from "./lib/bare-multipath.ts";
 import { run } from "./lib/command.ts";
 import { countedLoad } from "./lib/fio.ts";
+import type { Selector } from "./lib/multipath.ts";
 import { scsiDevices } from "./lib/scsi.ts";
 
 const MIB = 64;
@@ -57,17 +59,8 @@ async function server(device: string, ...args: readonly string[]): Promise<Serve
   return { device, pid: child.pid, end };
 }
 
-/** All paths in one priority group, as multipathd would make it for paths that are alike. */
-function multipath(selector: string, mode: "rq" | "bio"): Served {
-  const disks = scsiDevices().flatMap(({ sd }) => sd ?? []);
-  run("modprobe", "-a", "dm-multipath", `dm-${selector}`);
-  const sectors = (MIB * 2 ** 20) / 512;
-  const paths = disks.map((disk) => (selector === "round-robin" ? `${disk} 1` : `${disk} 1 1`)).join(" ");
-  const argumentCount = selector === "round-robin" ? 1 : 2;
-  const table = `0 ${sectors} multipath 2 queue_mode ${mode} 0 1 1 ${selector} 0 ${disks.length} ${argumentCount} ${paths}`;
-  run("dmsetup", "create", "bench", "--noudevsync", "--table", table);
-  const name = readdirSync("/sys/block").find((block) => block.startsWith("dm-")) ?? "";
-  return { device: `/dev/${name}`, pid: undefined, end: () => void run("dmsetup", "remove", "--noudevsync", "bench") };
+function multipath(selector: Selector, mode: "rq" | "bio"): Served {
+  return { device: bareMultipath(selector, mode, MIB), pid: undefined, end: removeBareMultipath };
 }
 
 const SYSTEMS: Readonly<Record<string, () => Served | Promise<Served>>> = {
