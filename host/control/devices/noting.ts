@@ -33,9 +33,8 @@ export function save(parts: Parts, plan: Plan): void {
  * Records which device has which number, and since when a path is gone. This may wait for a later scan: no setting depends on it.
  */
 export function note({ inventory, state }: Parts, plan: Plan): void {
-  const arriving = new Set(plan.arrivals.map(({ path }) => path));
   for (const path of inventory.paths()) {
-    const goneSinceMs = isGone(path) && !arriving.has(path) ? (path.goneSinceMs ?? Date.now()) : null;
+    const goneSinceMs = isGone(path) && !plan.arriving.has(path) ? (path.goneSinceMs ?? Date.now()) : null;
     if (goneSinceMs === path.goneSinceMs) continue;
     path.goneSinceMs = goneSinceMs;
     path.isNoted = false;
@@ -58,8 +57,9 @@ export function note({ inventory, state }: Parts, plan: Plan): void {
 function takeBack(parts: Parts, plan: Plan, reason: string): void {
   plan.problems.push(reason);
   const isKept = ({ path }: Arrival): boolean => !plan.newPaths.has(path) && !plan.changedPaths.has(path);
-  for (const { found } of plan.arrivals.filter((arrival) => !isKept(arrival))) {
+  for (const { path, found } of plan.arrivals.filter((arrival) => !isKept(arrival))) {
     plan.refused.push({ device: found.device, number: found.number, reason });
+    plan.arriving.delete(path);
   }
   plan.arrivals = plan.arrivals.filter(isKept);
   for (const [path, before] of plan.changedPaths) Object.assign(path, before);

@@ -65,7 +65,7 @@ function returned(parts: Parts, plan: Plan, path: Path, found: FoundPath, effect
   renumberPriority(plan, path, effective);
   path.foreignIdentity = null;
   if (path.wasPresent) comesBack(parts, plan, path, effective);
-  plan.arrivals.push({ path, found });
+  arrives(plan, path, found);
 }
 
 /** A path that is not known. */
@@ -93,13 +93,17 @@ function appeared(
   prioritiesOf(plan, unit).add(priority);
   ledElsewhere(plan, path, before);
   plan.newPaths.add(path);
+  arrives(plan, path, found);
+}
+
+function arrives(plan: Plan, path: Path, found: FoundPath): void {
   plan.arrivals.push({ path, found });
+  plan.arriving.add(path);
 }
 
 /** The unit's present paths, including those that arrive with this scan. */
 function presentIn(plan: Plan, unit: Unit): Path[] {
-  const arriving = new Set(plan.arrivals.map(({ path }) => path));
-  return [...unit.paths.values()].filter((path) => !isGone(path) || arriving.has(path));
+  return [...unit.paths.values()].filter((path) => !isGone(path) || plan.arriving.has(path));
 }
 
 /** Returns whether the unit has room for another path; if needed, the one gone for longest makes room. */
@@ -201,7 +205,7 @@ function stillThere(parts: Parts, plan: Plan, path: Path, found: FoundPath, effe
   if (path.found !== null && path.found.device !== found.device) {
     comesBack(parts, plan, path, effective);
     plan.after.push(() => parts.bringUp.remove(path));
-    plan.arrivals.push({ path, found });
+    arrives(plan, path, found);
     return;
   }
   path.found = found;

@@ -68,6 +68,7 @@ async function takeOut(parts: Parts, paths: readonly Path[], detail: NonNullable
 export async function reconcile(parts: Parts, found: FreeOfUse, effective: Effective): Promise<Outcome> {
   const plan: Plan = {
     arrivals: [],
+    arriving: new Set(),
     newUnits: new Set(),
     newPaths: new Set(),
     outdated: new Set(),

@@ -30,6 +30,8 @@ export type UnitBefore = Pick<Unit, "facts" | "capabilities">;
 /** What one scan is about to change. */
 export interface Plan {
   arrivals: Arrival[];
+  /** The paths of all arrivals: with thousands of them nobody should look through the list for each. */
+  readonly arriving: Set<Path>;
   readonly newUnits: Set<Unit>;
   readonly newPaths: Set<Path>;
   /** Gone for so long that others may have their place. */
