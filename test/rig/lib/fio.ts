@@ -78,13 +78,14 @@ export function countedLoad(
   });
 }
 
-/** Random writes to a file or device for some seconds; every block is read back and verified soon after it was written. */
-export function verifiedLoad(filename: string, seconds: number, sizeMib = 16): Promise<Load> {
+/** Random writes to a part of a file or device for some seconds; every block is read back and verified soon after it was written. */
+export function verifiedLoad(filename: string, seconds: number, sizeMib = 16, fromMib = 0): Promise<Load> {
   return runFio({
     name: "verified",
     filename,
     rw: "randwrite",
     bsrange: "4k-32k",
+    offset: `${fromMib}m`,
     size: `${sizeMib}m`,
     direct: 1,
     ioengine: "libaio",

@@ -25,6 +25,8 @@ const FOLDER = "/etc/pathmanager";
 /** Only what hangs takes longer, also where the machine's instructions are translated. */
 const WAIT_MS_MAX = 300_000;
 const LOAD_S = 8;
+/** Units of scsi_debug show the same memory: each load has a part of it that the other does not write. */
+const LOAD_MIB = 8;
 const UNITS = [0, 1] as const;
 
 const begin = (): Promise<Daemon> => Daemon.start(CONFIGURATION, { flags: TROUBLE, waitMsMax: WAIT_MS_MAX });
@@ -73,7 +75,9 @@ class Loads {
 
   constructor(devices: readonly string[]) {
     this.#devices = devices;
-    this.results = devices.map((device) => verifiedLoad(device, LOAD_S, 8).finally(() => this.over.add(device)));
+    this.results = devices.map((device, at) =>
+      verifiedLoad(device, LOAD_S, LOAD_MIB, at * LOAD_MIB).finally(() => this.over.add(device)),
+    );
   }
 
   /** Each device, or this one, writes. */
