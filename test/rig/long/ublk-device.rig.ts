@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { ownerOf } from "../../../host/export/ublk.ts";
 import { until } from "../../until.ts";
-import { attempt, run, type Outcome } from "../lib/command.ts";
+import { attempt, run, start, type Outcome } from "../lib/command.ts";
 import { writeText } from "../lib/files.ts";
 import { test, type Rig } from "../lib/test.ts";
 import { MS_MAX, nothingIsLeft, readOne, UBLK_DEVICE, UblkProcess, verified, written } from "../lib/ublk-process.ts";
@@ -13,11 +13,17 @@ export const rig: Rig = { kernel: "ublk", array: "scsi_debug", units: 1, paths: 
 
 const MINORS = "/sys/module/ublk_drv/parameters/ublks_max";
 
-/** Runs statements with the addon. */
-function withAddon(statements: string, ...before: readonly string[]): Outcome {
+const withNative = (statements: string): string[] => {
   const program = `import * as native from "${process.cwd()}/host/native/index.ts"; ${statements}`;
-  return attempt("env", [...before, "node", "--input-type=module", "-e", program]);
-}
+  return ["node", "--input-type=module", "-e", program];
+};
+
+/** Runs statements with the addon. */
+const withAddon = (statements: string, ...before: readonly string[]): Outcome =>
+  attempt("env", [...before, ...withNative(statements)]);
+
+/** The same while this process goes on. */
+const withAddonBeside = (statements: string): Promise<Outcome> => start("env", ...withNative(statements));
 
 test("without the module and without the right: each is said; ublks_max does not limit us", () => {
   attempt("modprobe", ["-r", "ublk_drv"]);
@@ -64,6 +70,30 @@ test("somebody else removes the device under I/O: it fails, the server says so a
   await server.says("was removed by somebody else");
   await server.end("SIGTERM");
   nothingIsLeft();
+});
+
+test("devices are added and deleted beside one under verified load, which notices nothing; detached under I/O, its I/O ends", async () => {
+  const server = await UblkProcess.serving();
+  const other = "{ index: -1, depth: 128, bytesMax: 1048576, owner: 1, deadConnectionTimeoutSeconds: 1 }";
+  const comeAndGo = `for (let round = 0; round < 100; round++) await native.ublkDelete(await native.ublkAdd(${other}))`;
+  let isOver = false;
+  const others = withAddonBeside(comeAndGo).finally(() => (isOver = true));
+  const verifiedOnce = async (): Promise<boolean> => {
+    const { status, errors, complaint } = await verified(UBLK_DEVICE, 8);
+    assert.deepEqual([status, errors], [0, 0], complaint);
+    return isOver;
+  };
+  await until("the others have come and gone", verifiedOnce, MS_MAX);
+  const { status, stderr } = await others;
+  assert.equal(status, 0, stderr);
+  const cut = verified(UBLK_DEVICE, 64);
+  const meanwhile = written();
+  await until("it writes", () => written() > meanwhile + 20 || undefined, MS_MAX);
+  await server.detach();
+  assert.notEqual((await cut).status, 0, "the load was cut off");
+  nothingIsLeft();
+  const again = await UblkProcess.serving();
+  await again.detach();
 });
 
 test("killed and removed: what waited fails at once", async () => {
