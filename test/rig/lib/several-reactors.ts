@@ -153,11 +153,15 @@ class Scene {
     throw new Error(`no unit is on reactor ${reactor}`);
   }
 
+  /** Both loads, under way. Where the machine is busy one may be over before the other has begun: then again. */
   async #loaded(): Promise<Loads> {
     const loads = new Loads(this.#devices);
     await loads.goOn();
-    assert.equal(loads.over.size, 0, "the loads are under way");
-    return loads;
+    if (loads.over.size === 0) return loads;
+    console.log(
+      `# one load was over before the other had begun: ${(await loads.end()).join(" and ")} ms without an answer`,
+    );
+    return this.#loaded();
   }
 
   async trap(): Promise<void> {
