@@ -29,10 +29,9 @@ export function decideUnverified(parts: Parts, plan: Plan): void {
 
 /** Whether a path whose settings are known carries the unit's I/O. */
 function hasUsable({ snapshots }: Parts, plan: Plan, unit: Unit): boolean {
-  const arriving = new Set(plan.arrivals.map(({ path }) => path));
   return [...unit.paths.values()].some((path) => {
     if (!path.enabled || path.enabling === "unknown" || path.foreignIdentity !== null) return false;
-    if (path.handle === null) return arriving.has(path);
+    if (path.handle === null) return plan.arriving.has(path);
     return pathState(path, snapshots.newest.path(path.handle)) !== "failed";
   });
 }
